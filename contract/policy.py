@@ -1,0 +1,111 @@
+"""How traffic may move: the rollout policy of one endpoint, as the stack file sets it.
+
+Durations are in minutes of the policy clock (`rollout.clock`), rates are shares
+in [0, 1], latencies are milliseconds.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Weight = Annotated[int, Field(ge=1, le=100)]
+Minutes = Annotated[float, Field(ge=0.0)]
+Milliseconds = Annotated[float, Field(gt=0.0)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class VerdictAction(StrEnum):
+    """What the controller does about a verdict."""
+
+    ADVANCE = "advance"
+    HOLD = "hold"
+    ROLL_BACK = "roll_back"
+    PAGE = "page"
+
+
+class SmokePolicy(_Frozen):
+    """The check of green alone, pinned by header, before it takes live traffic."""
+
+    requests: int = Field(default=40, ge=1, le=10_000)
+    max_p95_ms: Milliseconds = 2000.0
+    min_success_rate: Share = 0.95
+
+
+class WindowPolicy(_Frozen):
+    """Fixed windows that operators know; a breach has to last the whole window."""
+
+    max_error_rate: Share = 0.05
+    error_rate_minutes: Minutes = 5.0
+    max_p95_ms: Milliseconds = 3000.0
+    p95_minutes: Minutes = 5.0
+    min_availability: Share = 0.99
+    availability_minutes: Minutes = 10.0
+
+
+class SequentialPolicy(_Frozen):
+    """Anytime-valid test of green's error rate against blue's at the same time.
+
+    `tolerated_increase` is the share by which green may be worse than blue;
+    `false_rollback_budget` bounds the chance that a green within it is sent back.
+    """
+
+    enabled: bool = True
+    tolerated_increase: Share = 0.01
+    false_rollback_budget: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.01
+
+
+class VerdictPolicy(_Frozen):
+    """Verdict to action. `no_data` is never read as health."""
+
+    failed: VerdictAction = VerdictAction.ROLL_BACK
+    no_data: VerdictAction = VerdictAction.HOLD
+    insufficient_data: VerdictAction = VerdictAction.HOLD
+    provider_error: VerdictAction = VerdictAction.HOLD
+    longest_hold_minutes: Minutes = 30.0
+    after_longest_hold: VerdictAction = VerdictAction.ROLL_BACK
+
+    @model_validator(mode="after")
+    def _no_evidence_never_advances(self) -> VerdictPolicy:
+        for name in ("failed", "no_data", "insufficient_data", "provider_error", "after_longest_hold"):
+            if getattr(self, name) is VerdictAction.ADVANCE:
+                raise ValueError(f"{name}: 'advance' is not allowed: only a pass advances traffic")
+        if self.after_longest_hold is VerdictAction.HOLD:
+            raise ValueError("after_longest_hold: 'hold' is not allowed: use 'roll_back' or 'page'")
+        return self
+
+
+class RolloutPolicy(_Frozen):
+    """One endpoint's way from blue to green."""
+
+    steps: tuple[Weight, ...] = (10, 50, 100)
+    bake_minutes: Minutes = 10.0
+    min_requests: int = Field(default=20, ge=1, description="green requests a step needs before it can pass")
+    smoke: SmokePolicy = SmokePolicy()
+    windows: WindowPolicy = WindowPolicy()
+    sequential: SequentialPolicy = SequentialPolicy()
+    verdicts: VerdictPolicy = VerdictPolicy()
+    approvers_required: int = Field(default=0, ge=0, le=10)
+    keep_blue_hours: float = Field(default=24.0, ge=0.0)
+
+    @model_validator(mode="after")
+    def _steps_rise_to_100(self) -> RolloutPolicy:
+        if list(self.steps) != sorted(set(self.steps)) or not self.steps or self.steps[-1] != 100:
+            raise ValueError(f"steps: {list(self.steps)} must rise strictly and end at 100")
+        return self
+
+
+class Gates(_Frozen):
+    """Lowest metrics with which a model may be registered for this stack (positive class)."""
+
+    accuracy: Share = 0.75
+    precision: Share = 0.70
+    recall: Share = 0.65
+    f1: Share | None = None
+    auc: Share | None = None
