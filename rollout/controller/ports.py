@@ -56,7 +56,7 @@ class MinuteSample:
     minute: datetime  # start of the minute, UTC
     deployment: str
     requests: int
-    errors: int  # 5xx and time-outs; 4xx are the client's, 429 counts as an error
+    errors: int  # 5xx, 408 (time-out), 424 (how Azure shows a scorer's non-200) and 429; other 4xx are the client's
     p95_ms: float | None
 
 
