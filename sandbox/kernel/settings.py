@@ -8,7 +8,10 @@ import socket
 import uuid
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from rollout.errors import BadInput, Unavailable
+from sandbox.kernel.files import write_private
 
 HOME_VARIABLE = "ROLLOUT_SANDBOX_HOME"
 LOOPBACK = "127.0.0.1"
@@ -79,3 +82,26 @@ def new_settings(*, now: float, clock_scale: float = 1.0, metrics_lag_seconds: f
         clock_policy_origin=now,
         metrics_lag_seconds=metrics_lag_seconds,
     )
+
+
+def settings_file(home: Path) -> Path:
+    return home / "settings.json"
+
+
+def save_settings(home: Path, settings: Settings) -> None:
+    """Keep `settings` in the sandbox's folder, readable by its owner alone: they hold its secrets."""
+    write_private(settings_file(home), settings.model_dump_json(indent=2).encode())
+
+
+def load_settings(home: Path) -> Settings:
+    """The settings of the sandbox in `home`; `Unavailable` when there is none."""
+    path = settings_file(home)
+    try:
+        return Settings.model_validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise Unavailable(f"There is no sandbox in {home}.", way_out="start one: rollout sandbox up") from error
+    except ValidationError as error:
+        raise BadInput(
+            f"{path} does not describe a sandbox: {error}",
+            way_out="rollout sandbox down, delete the folder, then rollout sandbox up",
+        ) from error

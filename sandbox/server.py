@@ -1,0 +1,204 @@
+"""The control process: every service of the sandbox but the gateway and MLflow, in one asyncio loop.
+
+`python -m sandbox.server --home DIR` runs it in the foreground; `rollout sandbox up` starts it detached.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from rollout.errors import RolloutError, Unavailable
+from sandbox.kernel.context import Sandbox, open_sandbox
+from sandbox.kernel.settings import LOOPBACK, load_settings
+from sandbox.kernel.tls import server_context, tls_files
+
+log = logging.getLogger("sandbox")
+
+#: Folder and state class, in the order in which they are made: a state may use those before it.
+STATES = (
+    ("arm", "ArmState"),
+    ("graph", "GraphState"),
+    ("login", "LoginState"),
+    ("storage", "StorageState"),
+    ("logs", "LogsState"),
+    ("monitor", "MonitorState"),
+    ("eventgrid", "EventGridState"),
+    ("ml", "MlState"),
+)
+#: Port name and folder. `arm` comes last: other services mount routes on it while they are made.
+APPS = (
+    ("login", "login"),
+    ("graph", "graph"),
+    ("blob", "storage"),
+    ("logs", "logs"),
+    ("monitor", "monitor"),
+    ("eventgrid", "eventgrid"),
+    ("ml", "ml"),
+    ("admin", "admin"),
+    ("arm", "arm"),
+)
+#: Seconds that open requests get to finish on shutdown.
+GRACE = 3
+
+
+def add_states(sandbox: Sandbox) -> None:
+    """Make every service's state and put it into `sandbox.states`."""
+    for folder, name in STATES:
+        if (module := _module(folder, "state")) is not None:
+            sandbox.states[folder] = getattr(module, name)(sandbox)
+
+
+def make_apps(sandbox: Sandbox) -> dict[str, ASGIApp]:
+    """The ASGI app of every TLS port, by port name. The states must be there."""
+    apps: dict[str, ASGIApp] = {}
+    for port, folder in APPS:
+        if (module := _module(folder, "app")) is not None:
+            apps[port] = module.create(sandbox)
+    return apps
+
+
+def _module(folder: str, name: str) -> Any:
+    path = f"sandbox.{folder}.{name}"
+    if find_spec(f"sandbox.{folder}") is None or find_spec(path) is None:
+        return None
+    return import_module(path)
+
+
+def bind(port: int, name: str) -> socket.socket:
+    """A listening socket on loopback; `Unavailable` names the port when another program has it."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((LOOPBACK, port))
+    except OSError as error:
+        sock.close()
+        raise Unavailable(
+            f"Port {port} of the sandbox's {name} service is taken: {error.strerror}.",
+            way_out="stop the program that has it, or rollout sandbox up --new-ports",
+        ) from error
+    sock.set_inheritable(False)
+    return sock
+
+
+class _Listener(uvicorn.Server):
+    """One of several servers in the loop; the process's signals are `run`'s."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@dataclass(slots=True)
+class Control:
+    """The running control process. `stop` may be called from a handler of its own."""
+
+    sandbox: Sandbox
+    stopping: asyncio.Event
+
+    def stop(self) -> None:
+        self.stopping.set()
+
+
+async def serve(home: Path, ready: Callable[[Control], None] | None = None) -> None:
+    """Serve the sandbox in `home` until `Control.stop`, SIGTERM or SIGINT."""
+    settings = load_settings(home)
+    sandbox = open_sandbox(home, settings)
+    control = Control(sandbox, asyncio.Event())
+    _stop_on_signals(control)
+    add_states(sandbox)
+    sandbox.states["control"] = control
+    sockets = {port: bind(settings.ports[port], port) for port, _ in APPS}
+    listeners = _listeners(sandbox, sockets)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(sandbox.store.close)
+        await _start_states(sandbox, stack)
+        await _start_proxy(sandbox, stack)
+        tasks = [asyncio.create_task(server.serve([sockets[port]])) for port, server in listeners.items()]
+        if ready is not None:
+            ready(control)
+        await control.stopping.wait()
+        for server in listeners.values():
+            server.should_exit = True
+        await asyncio.gather(*tasks)
+
+
+def _listeners(sandbox: Sandbox, sockets: dict[str, socket.socket]) -> dict[str, _Listener]:
+    files = tls_files(sandbox.home)
+    context = server_context(files)
+    listeners = {}
+    for port, app in make_apps(sandbox).items():
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=GRACE,
+            timeout_keep_alive=75,
+            proxy_headers=False,
+            server_header=False,
+            ws="none",
+            ssl_context_factory=lambda _config, _default: context,
+            ssl_certfile=files.server,
+        )
+        listeners[port] = _Listener(config)
+    for port in sockets.keys() - listeners.keys():
+        sockets.pop(port).close()
+    return listeners
+
+
+async def _start_states(sandbox: Sandbox, stack: contextlib.AsyncExitStack) -> None:
+    for name, state in sandbox.states.items():
+        if (start := getattr(state, "start", None)) is not None:
+            log.info("starting %s", name)
+            await start()
+        if (stop := getattr(state, "stop", None)) is not None and name != "control":
+            stack.push_async_callback(stop)
+
+
+async def _start_proxy(sandbox: Sandbox, stack: contextlib.AsyncExitStack) -> None:
+    if (module := _module("proxy", "server")) is None:
+        return
+    proxy = module.Proxy(sandbox.settings)
+    await proxy.start(bind(sandbox.settings.ports["proxy"], "proxy"))
+    stack.push_async_callback(proxy.stop)
+
+
+def _stop_on_signals(control: Control) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, control.stop)
+
+
+def main() -> int:
+    """Exit code as in `rollout.errors`."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox.server", description=__doc__)
+    parser.add_argument("--home", type=Path, required=True, help="the sandbox's folder")
+    home = parser.parse_args().home.resolve()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    os.umask(0o077)
+    try:
+        asyncio.run(serve(home))
+    except RolloutError as error:
+        print(f"{error.message}\n{error.way_out}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
