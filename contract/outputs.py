@@ -87,7 +87,7 @@ class Cost(_Frozen):
 class StackOutputs(_Frozen):
     """Everything that `rollout` may know of a stack."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     project: str
     stack: str
     environment: Literal["dev", "staging", "prod"]

@@ -1,0 +1,1 @@
+"""Client load against a scoring endpoint, by Locust: every request is written down."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from sklearn.model_selection import train_test_split
@@ -60,7 +61,7 @@ def findings(frame: pd.DataFrame, case: UseCase) -> list[str]:
     return found
 
 
-def _column_finding(column: pd.Series[object], case: UseCase) -> str | None:
+def _column_finding(column: pd.Series[Any], case: UseCase) -> str | None:
     missing = float(column.isna().mean())
     if missing > case.max_missing_share:
         return f"column '{column.name}' is missing in {missing:.1%} of rows; at most {case.max_missing_share:.0%} is allowed"

@@ -78,9 +78,7 @@ def _train(
 def _write(folder: Path, result: TrainingResult) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "metrics.json").write_text(json.dumps(result.metrics, indent=2))
-    (folder / "quality_gate_status.txt").write_text("FAILED
-" if result.shortfalls else "PASSED
-")
+    (folder / "quality_gate_status.txt").write_text("FAILED\n" if result.shortfalls else "PASSED\n")
     (folder / RESULT_FILE).write_text(result.model_dump_json(indent=2))
 
 
