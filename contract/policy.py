@@ -54,17 +54,25 @@ class SequentialPolicy(_Frozen):
 
     `tolerated_increase` is the share by which green may be worse than blue;
     `false_rollback_budget` bounds the chance that a green within it is sent back.
+    `tolerated_slowdown` is green's P95 as a multiple of blue's in the same minute; None: reported, not judged.
     """
 
     enabled: bool = True
-    tolerated_increase: Share = 0.01
+    tolerated_increase: Annotated[float, Field(ge=0.0, le=0.5)] = 0.01
+    tolerated_slowdown: Annotated[float, Field(ge=1.0)] | None = None
     false_rollback_budget: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.01
 
 
 class VerdictPolicy(_Frozen):
-    """Verdict to action. `no_data` is never read as health."""
+    """Verdict to action. `no_data` is never read as health.
+
+    `shared_outage`: green fails a window and blue fails the same one at the same time.
+    `bad_rollback_target`: traffic should go back, but blue is not fit to take it.
+    """
 
     failed: VerdictAction = VerdictAction.ROLL_BACK
+    shared_outage: VerdictAction = VerdictAction.PAGE
+    bad_rollback_target: VerdictAction = VerdictAction.PAGE
     no_data: VerdictAction = VerdictAction.HOLD
     insufficient_data: VerdictAction = VerdictAction.HOLD
     provider_error: VerdictAction = VerdictAction.HOLD
@@ -73,8 +81,8 @@ class VerdictPolicy(_Frozen):
 
     @model_validator(mode="after")
     def _no_evidence_never_advances(self) -> VerdictPolicy:
-        for name in ("failed", "no_data", "insufficient_data", "provider_error", "after_longest_hold"):
-            if getattr(self, name) is VerdictAction.ADVANCE:
+        for name, action in self:
+            if action is VerdictAction.ADVANCE:
                 raise ValueError(f"{name}: 'advance' is not allowed: only a pass advances traffic")
         if self.after_longest_hold is VerdictAction.HOLD:
             raise ValueError("after_longest_hold: 'hold' is not allowed: use 'roll_back' or 'page'")
