@@ -1,0 +1,142 @@
+"""Fixed windows that operators know: a limit counts as broken when it is broken for the whole window.
+
+A window ends at the newest minute that was ingested. Minutes that are absent were not ingested; a minute with
+no requests says nothing. Where traffic is so thin that some minutes are empty, the window is pooled and has to
+be beyond the limit by more than chance (one-sided 99 %).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from contract.policy import WindowPolicy
+from rollout.analysis.verdict import Check, Verdict
+from rollout.controller.ports import MinuteSample
+
+MINUTE = timedelta(minutes=1)
+_Z = 2.326  # one-sided 99 %
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One limit. `breaks` judges a minute that had requests, `breaks_pooled` all those of a thin window."""
+
+    name: str
+    minutes: int
+    limit: str
+    breaks: Callable[[MinuteSample], bool]
+    breaks_pooled: Callable[[Sequence[MinuteSample]], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class WindowState:
+    """How a rule stands: whole window broken, broken only lately, or not."""
+
+    broken: bool
+    lately: int  # newest minutes in a row that break the limit
+    seen: tuple[MinuteSample, ...]  # minutes of the window with requests
+
+    @property
+    def requests(self) -> int:
+        return sum(sample.requests for sample in self.seen)
+
+
+def rules_of(policy: WindowPolicy) -> tuple[Rule, ...]:
+    """The policy's limits as rules; a window shorter than a minute is one minute."""
+    return (
+        _rate_rule("error rate", policy.max_error_rate, policy.error_rate_minutes, ">"),
+        _rate_rule("availability", 1.0 - policy.min_availability, policy.availability_minutes, "<"),
+        _latency_rule(policy.max_p95_ms, policy.p95_minutes),
+    )
+
+
+def evaluate(rule: Rule, samples: Iterable[MinuteSample], end: datetime) -> WindowState:
+    """How `rule` stands in the window that ends with the minute `end`."""
+    start = end - (rule.minutes - 1) * MINUTE
+    by_minute = {sample.minute: sample for sample in samples if start <= sample.minute <= end and sample.requests > 0}
+    seen = tuple(by_minute[minute] for minute in sorted(by_minute))
+    lately = _lately(rule, by_minute, start, end)
+    if len(seen) == rule.minutes:
+        return WindowState(lately == rule.minutes, lately, seen)
+    spans = bool(seen) and seen[0].minute - start <= MINUTE * max(1, rule.minutes // 4)
+    return WindowState(spans and rule.breaks_pooled(seen), lately, seen)
+
+
+def judge(
+    rule: Rule, green: Sequence[MinuteSample], blue: Sequence[MinuteSample], end: datetime, min_requests: int
+) -> Check:
+    """The check of green by `rule`; blue is consulted to tell a shared outage from green's own failure."""
+    state = evaluate(rule, green, end)
+    figures = _figures(rule, state, end)
+    if not state.seen:
+        return Check(rule.name, Verdict.NO_DATA, f"no requests seen in {rule.minutes} min", figures)
+    if state.broken:
+        if state.requests < min_requests:
+            detail = f"{rule.limit} broken, but only {state.requests} requests (least: {min_requests})"
+            return Check(rule.name, Verdict.INSUFFICIENT_DATA, detail, figures)
+        shared = evaluate(rule, blue, end).broken
+        detail = f"{rule.limit} broken for {rule.minutes} min" + (", and blue's is broken as well" if shared else "")
+        return Check(rule.name, Verdict.FAIL, detail, figures, shared)
+    if state.lately:
+        detail = f"{rule.limit} broken for the last {state.lately} of {rule.minutes} min"
+        return Check(rule.name, Verdict.INSUFFICIENT_DATA, detail, figures)
+    return Check(rule.name, Verdict.PASS, f"{rule.limit} kept", figures)
+
+
+def lower_bound(errors: int, requests: int, z: float = _Z) -> float:
+    """Wilson's lower bound of a share; 0 without requests."""
+    if requests == 0:
+        return 0.0
+    share = errors / requests
+    centre = share + z * z / (2 * requests)
+    spread = z * math.sqrt(share * (1 - share) / requests + z * z / (4 * requests * requests))
+    return max(0.0, (centre - spread) / (1 + z * z / requests))
+
+
+def _lately(rule: Rule, by_minute: dict[datetime, MinuteSample], start: datetime, end: datetime) -> int:
+    count, minute = 0, end
+    while minute >= start and minute in by_minute and rule.breaks(by_minute[minute]):
+        count, minute = count + 1, minute - MINUTE
+    return count
+
+
+def _rate_rule(name: str, most: float, minutes: float, sign: str) -> Rule:
+    def breaks(sample: MinuteSample) -> bool:
+        return sample.errors / sample.requests > most + 1e-12
+
+    def breaks_pooled(samples: Sequence[MinuteSample]) -> bool:
+        requests = sum(sample.requests for sample in samples)
+        return lower_bound(sum(sample.errors for sample in samples), requests) > most
+
+    limit = f"error rate <= {most:.3%}" if sign == ">" else f"availability >= {1 - most:.3%}"
+    return Rule(name, _whole(minutes), limit, breaks, breaks_pooled)
+
+
+def _latency_rule(most: float, minutes: float) -> Rule:
+    def breaks(sample: MinuteSample) -> bool:
+        return sample.p95_ms is not None and sample.p95_ms > most
+
+    def breaks_pooled(samples: Sequence[MinuteSample]) -> bool:
+        return all(breaks(sample) for sample in samples)
+
+    return Rule("P95 latency", _whole(minutes), f"P95 <= {most:g} ms", breaks, breaks_pooled)
+
+
+def _whole(minutes: float) -> int:
+    return max(1, math.ceil(minutes))
+
+
+def _figures(rule: Rule, state: WindowState, end: datetime) -> dict[str, float | int | str | None]:
+    requests, errors = state.requests, sum(sample.errors for sample in state.seen)
+    latencies = [sample.p95_ms for sample in state.seen if sample.p95_ms is not None]
+    figures: dict[str, float | int | str | None] = {"minutes": len(state.seen), "until": end.isoformat()}
+    figures["requests"] = requests
+    if rule.name == "P95 latency":
+        figures["worst_p95_ms"] = round(max(latencies), 3) if latencies else None
+    else:
+        figures["errors"] = errors
+        figures["error_rate"] = round(errors / requests, 6) if requests else None
+    return figures
