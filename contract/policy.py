@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Weight = Annotated[int, Field(ge=1, le=100)]
@@ -102,11 +102,12 @@ class RolloutPolicy(_Frozen):
     approvers_required: int = Field(default=0, ge=0, le=10)
     keep_blue_hours: float = Field(default=24.0, ge=0.0)
 
-    @model_validator(mode="after")
-    def _steps_rise_to_100(self) -> RolloutPolicy:
-        if list(self.steps) != sorted(set(self.steps)) or not self.steps or self.steps[-1] != 100:
-            raise ValueError(f"steps: {list(self.steps)} must rise strictly and end at 100")
-        return self
+    @field_validator("steps")
+    @classmethod
+    def _steps_rise_to_100(cls, steps: tuple[int, ...]) -> tuple[int, ...]:
+        if list(steps) != sorted(set(steps)) or not steps or steps[-1] != 100:
+            raise ValueError(f"{list(steps)} must rise strictly and end at 100, e.g. [10, 50, 100]")
+        return steps
 
 
 class Gates(_Frozen):

@@ -1,0 +1,97 @@
+"""What one value alone can't tell: what production asks for, and names within Azure's rules. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from components import naming
+from components.config_errors import Problem, missing
+from components.settings import Settings
+
+_DEFAULT_GATES = {"dev": None, "staging": None, "prod": ("f1", "auc")}
+
+
+def problems_of(settings: Settings) -> list[Problem]:
+    """Every problem that needs more than one setting to be seen."""
+    found = [*_names(settings), *_secrets(settings), *_gates(settings), *_windows(settings)]
+    if settings.environment == "prod":
+        found += [*_prod_endpoints(settings), *_prod_platform(settings)]
+    return found
+
+
+def _prod_endpoints(settings: Settings) -> Iterator[Problem]:
+    for use_case, endpoint in settings.endpoints.items():
+        key = f"endpoints.{use_case}"
+        if endpoint.instance_count < 2:
+            yield Problem(f"{key}.instanceCount", endpoint.instance_count, "prod needs 2 or more, so that one may fail")
+        if endpoint.policy.approvers_required < 1:
+            yield Problem(f"{key}.policy.approversRequired", endpoint.policy.approvers_required, "prod needs 1 or more")
+        if endpoint.policy.steps[0] == 100:
+            yield Problem(
+                f"{key}.policy.steps",
+                list(endpoint.policy.steps),
+                "prod needs a step below 100 first, e.g. [10, 50, 100]",
+            )
+
+
+def _prod_platform(settings: Settings) -> Iterator[Problem]:
+    if not settings.budget.enabled:
+        yield Problem("budget.enabled", False, "prod needs a budget")
+    if not settings.alerts.enabled:
+        yield Problem("alerts.enabled", False, "prod needs alerts")
+    elif not settings.alerts.emails and settings.alerts.webhook_url is None:
+        yield missing("alerts.emails", "prod needs somebody to tell: one address or more, or alerts.webhookUrl")
+    if not settings.key_vault.purge_protection:
+        yield Problem("keyVault.purgeProtection", False, "prod needs true")
+    if settings.logs.retention_days < 90:
+        yield Problem("logs.retentionDays", settings.logs.retention_days, "prod needs 90 or more")
+
+
+def _gates(settings: Settings) -> Iterator[Problem]:
+    for name in _DEFAULT_GATES[settings.environment] or ():
+        if getattr(settings.gates, name) is None:
+            yield missing(f"gates.{name}", "is missing; prod needs it")
+
+
+def _windows(settings: Settings) -> Iterator[Problem]:
+    alerts = settings.alerts
+    if alerts.error_rate.threshold >= 1:
+        yield Problem("alerts.errorRate.threshold", alerts.error_rate.threshold, "a share below 1, e.g. 0.05")
+    if alerts.latency.minutes == 10:
+        yield Problem("alerts.latency.minutes", 10, "metric alerts look at 5, 15, 30 or 60 minutes")
+    if alerts.every_minutes > alerts.error_rate.minutes:
+        allowed = f"at most alerts.errorRate.minutes ({alerts.error_rate.minutes}), or requests go unseen"
+        yield Problem("alerts.everyMinutes", alerts.every_minutes, allowed)
+
+
+def _secrets(settings: Settings) -> Iterator[Problem]:
+    urls = {
+        f"events.subscriptions.{name}.webhookUrl": item.webhook_url
+        for name, item in settings.events.subscriptions.items()
+    }
+    for key, url in {"alerts.webhookUrl": settings.alerts.webhook_url, **urls}.items():
+        if url is not None and not url.get_secret_value().startswith("https://"):
+            yield Problem(key, url, "an https:// address is needed")
+
+
+def _names(settings: Settings) -> Iterator[Problem]:
+    """Names are tried with a stand-in subscription: rules don't depend on which one it is."""
+    names = naming.Names(settings.workload, settings.stack, "0" * 8, settings.location)
+    if settings.resource_group is not None:
+        yield from _bad("resourceGroup", "resource group", settings.resource_group)
+    for name in settings.clusters:
+        yield from _bad(f"clusters.{name}", "compute cluster", name)
+    for use_case, endpoint in settings.endpoints.items():
+        yield from _bad(f"endpoints.{use_case}.name", "online endpoint", endpoint.name or names.endpoint(use_case))
+    chosen = Counter(endpoint.name for endpoint in settings.endpoints.values() if endpoint.name)
+    for name, count in chosen.items():
+        if count > 1:
+            yield Problem("endpoints.*.name", name, f"{count} endpoints have this name; each needs its own")
+
+
+def _bad(key: str, kind: str, name: str) -> Iterator[Problem]:
+    try:
+        naming.check(kind, name)
+    except naming.BadName as error:
+        yield Problem(key, name, str(error))
