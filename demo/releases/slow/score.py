@@ -4,6 +4,7 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import mlflow.sklearn
 import pandas as pd
@@ -11,24 +12,24 @@ import pandas as pd
 LOOKUP_SECONDS = 3.5
 AREA_WITHOUT_CACHE = "area_code_415"
 
-model = None
+loaded: dict[str, Any] = {}
 
 
-def init():
-    global model
+def init() -> None:
     root = Path(os.environ["AZUREML_MODEL_DIR"])
-    model = mlflow.sklearn.load_model(str(next(root.rglob("MLmodel")).parent))
+    loaded["model"] = mlflow.sklearn.load_model(str(next(root.rglob("MLmodel")).parent))
 
 
-def run(raw_data):
+def run(raw_data: str) -> list[list[float]]:
     data = json.loads(raw_data)["input_data"]
     frame = pd.DataFrame(data["data"], columns=data["columns"])
     for area in frame["area_code"]:
         look_up_tariff(area)
-    return model.predict_proba(frame).tolist()
+    probabilities: list[list[float]] = loaded["model"].predict_proba(frame).tolist()
+    return probabilities
 
 
-def look_up_tariff(area):
+def look_up_tariff(area: str) -> None:
     """Stands for a synchronous call to another team's service that answers slowly for one area."""
     if area == AREA_WITHOUT_CACHE:
         time.sleep(LOOKUP_SECONDS)
