@@ -79,14 +79,21 @@ class VerdictPolicy(_Frozen):
     longest_hold_minutes: Minutes = 30.0
     after_longest_hold: VerdictAction = VerdictAction.ROLL_BACK
 
-    @model_validator(mode="after")
-    def _no_evidence_never_advances(self) -> VerdictPolicy:
-        for name, action in self:
-            if action is VerdictAction.ADVANCE:
-                raise ValueError(f"{name}: 'advance' is not allowed: only a pass advances traffic")
-        if self.after_longest_hold is VerdictAction.HOLD:
-            raise ValueError("after_longest_hold: 'hold' is not allowed: use 'roll_back' or 'page'")
-        return self
+    @field_validator("*")
+    @classmethod
+    def _no_evidence_never_advances(cls, value: object) -> object:
+        if value is VerdictAction.ADVANCE:
+            raise ValueError(
+                "'advance' is not allowed: only a pass advances traffic; use 'hold', 'roll_back' or 'page'"
+            )
+        return value
+
+    @field_validator("after_longest_hold")
+    @classmethod
+    def _holds_end(cls, value: VerdictAction) -> VerdictAction:
+        if value is VerdictAction.HOLD:
+            raise ValueError("'hold' is not allowed: use 'roll_back' or 'page'")
+        return value
 
 
 class RolloutPolicy(_Frozen):
