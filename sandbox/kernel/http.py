@@ -5,25 +5,41 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 
 from sandbox.kernel.context import Sandbox
 from sandbox.kernel.errors import AzureError, not_imitated
 from sandbox.kernel.tokens import Principal
 
 
-def create_app(service: str, sandbox: Sandbox, routes: Sequence[BaseRoute]) -> ASGIApp:
-    """The service's app: its routes, Azure's errors, the ordered faults; all else is 501."""
+def create_app(
+    service: str,
+    sandbox: Sandbox,
+    routes: Sequence[BaseRoute],
+    exception_handlers: Mapping[Any, ExceptionHandler] | None = None,
+) -> ASGIApp:
+    """The service's app: its routes, Azure's errors, the ordered faults; all else is 501.
+
+    `exception_handlers` are for services whose errors have another shape.
+    """
     app = Starlette(
         routes=list(routes),
-        exception_handlers={AzureError: _azure_error, 404: _unknown_route, 405: _unknown_route},
+        exception_handlers={
+            AzureError: _azure_error,
+            404: _unknown_route,
+            405: _unknown_route,
+            **(exception_handlers or {}),
+        },
     )
+    # Azure never redirects to a path with or without a closing slash.
+    app.router.redirect_slashes = False
     return _Front(app, service, sandbox)
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jwt
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from sandbox.kernel.errors import AzureError
-from sandbox.kernel.files import write_private
+from sandbox.kernel.keys import jwk, load_or_make
 
 LIFETIME_SECONDS = 3600
 
@@ -29,7 +28,7 @@ class Tokens:
 
     def __init__(self, key_file: Path, tenant_id: str) -> None:
         self._tenant_id = tenant_id
-        self._key = _load_or_make(key_file)
+        self._key = load_or_make(key_file)
 
     def issue(self, audience: str, principal: Principal, lifetime: int = LIFETIME_SECONDS) -> str:
         now = int(time.time())
@@ -47,6 +46,10 @@ class Tokens:
         }
         return jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": "sandbox"})
 
+    def keys(self) -> dict[str, Any]:
+        """The JWKS document."""
+        return {"keys": [jwk(self._key, "sandbox")]}
+
     def check(self, token: str, audiences: list[str]) -> Principal:
         """The caller; AzureError 401 says whether the token expired or is for another audience."""
         accepted = [form for audience in audiences for form in (audience, audience.rstrip("/"), audience + "/")]
@@ -63,16 +66,3 @@ class Tokens:
         except jwt.PyJWTError as error:
             raise AzureError(401, "InvalidAuthenticationToken", f"The access token is invalid: {error}.") from error
         return Principal(claims["oid"], claims["appid"])
-
-
-def _load_or_make(path: Path) -> rsa.RSAPrivateKey:
-    if not path.exists():
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        pem = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        write_private(path, pem)
-    loaded = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    if not isinstance(loaded, rsa.RSAPrivateKey):
-        raise ValueError(f"{path} does not hold an RSA key")
-    return loaded
