@@ -61,7 +61,7 @@ def _shares(axis: Axes, bins: dict[float, list[Request]]) -> None:
         [100 * sum((r.deployment or "no answer") == name for r in bins[t]) / len(bins[t]) for t in times]
         for name in names
     ]
-    colours = plt.get_cmap("tab10").colors
+    colours = matplotlib.color_sequences["tab10"]
     axis.stackplot(times, *rows, labels=names, colors=colours, alpha=0.85, linewidth=0)
     axis.set(ylabel="answered by, %", ylim=(0, 100))
     axis.legend(loc="lower left", fontsize=7, ncols=max(1, len(names)), framealpha=0.9)
