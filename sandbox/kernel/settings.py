@@ -16,6 +16,9 @@ from sandbox.kernel.files import write_private
 HOME_VARIABLE = "ROLLOUT_SANDBOX_HOME"
 LOOPBACK = "127.0.0.1"
 REGION = "eastus"
+#: The stack files' encryptionsalt fits it: a salt and passphrase of each sandbox's own would change tracked files.
+#: It guards nothing but the sandbox's made-up keys, in a folder that only its owner may read.
+PASSPHRASE = "sandbox"  # nosec B105
 
 #: Every listener has a port of its own; `proxy` and `mlflow` speak plain HTTP on loopback, the others TLS.
 SERVICES = (
@@ -75,7 +78,7 @@ def new_settings(*, now: float, clock_scale: float = 1.0, metrics_lag_seconds: f
         client_secret=secrets.token_urlsafe(32),
         object_id=str(uuid.uuid4()),
         internal_token=secrets.token_urlsafe(32),
-        passphrase=secrets.token_urlsafe(24),
+        passphrase=PASSPHRASE,
         ports=free_ports(),
         clock_scale=clock_scale,
         clock_real_origin=now,
