@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rollout.errors import BadInput
 
 if TYPE_CHECKING:
-    from azure.ai.ml.entities import ManagedOnlineDeployment
+    from azure.ai.ml.entities import CodeConfiguration, Environment, ManagedOnlineDeployment
 
     from rollout.controller.ports import DeploymentSpec
 
@@ -75,7 +75,7 @@ def check_code(code_path: str) -> tuple[Path, Path]:
     raise BadInput(f"--code {code_path}: no conda file in it", way_out=f"add one of {', '.join(CONDA_FILES)}")
 
 
-def _code_of(code_path: str | None) -> tuple[object, object]:
+def _code_of(code_path: str | None) -> tuple[CodeConfiguration | None, Environment | None]:
     if code_path is None:
         return None, None  # an MLflow model brings its own scorer and environment
     from azure.ai.ml.entities import CodeConfiguration, Environment

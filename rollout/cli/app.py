@@ -1,0 +1,123 @@
+"""The root command: the table of commands, what goes for all of them, and how errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+from typer.main import get_command
+
+import rollout
+from rollout.cli.lazy import Entry, LazyGroup
+from rollout.errors import RolloutError
+
+SHIP, LOOK, STEER, SETUP = "Ship", "Look", "Steer", "Set up"
+
+COMMANDS = (
+    Entry("plan", "rollout.cli.ship:plan", "What each step will be able to see at the traffic of now.", SHIP),
+    Entry("start", "rollout.cli.ship:start", "Deploy a model as green and begin to move traffic to it.", SHIP),
+    Entry("watch", "rollout.cli.drive:watch", "Drive the rollout to its end, showing it live.", SHIP),
+    Entry("tick", "rollout.cli.drive:tick", "Look once, do at most one thing, and say what is next.", SHIP),
+    Entry("smoke", "rollout.cli.smoke:smoke", "Send scoring requests to one deployment alone and judge the answers.", SHIP),
+    Entry("status", "rollout.cli.look:status", "Where traffic goes, and where the rollout stands.", LOOK),
+    Entry("history", "rollout.cli.look:history", "Past rollouts of an endpoint.", LOOK),
+    Entry("audit", "rollout.cli.look:audit", "Every journaled step, with its evidence; checks the hash chain.", LOOK),
+    Entry("cost", "rollout.cli.look:cost", "What the stack costs a month, and on which assumptions.", LOOK),
+    Entry("approve", "rollout.cli.steer:approve", "Let a rollout that waits for people go on.", STEER),
+    Entry("rollback", "rollout.cli.steer:rollback", "Send all traffic back to blue, now.", STEER),
+    Entry("abort", "rollout.cli.steer:abort", "Stop a rollout before it has moved further, and go back.", STEER),
+    Entry("doctor", "rollout.cli.doctor:app", "What this machine has, and what is missing.", SETUP),
+    Entry("sandbox", "rollout.cli.sandbox:app", "A local stand-in for Azure: up, status, env, fault, reset, down.", SETUP),
+)  # fmt: skip
+
+EXIT_CODES = {
+    0: "done, or advanced",
+    1: "an error not listed here",
+    2: "bad input: a setting, an argument or a file",
+    3: "rolled back: traffic is on blue again",
+    4: "on hold: waits for data, an approval or a person",
+    5: "busy: another rollout or controller holds the endpoint",
+    6: "not found: stack, output, endpoint, deployment or model",
+    7: "a quality gate or the smoke test refused the model",
+    8: "unavailable: a service did not answer, or the sandbox is not running",
+    9: "the journal's hash chain does not verify",
+}
+#: \b keeps the lines as they are.
+_EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code}  {meaning}" for code, meaning in EXIT_CODES.items())
+DEBUG_VARIABLE = "ROLLOUT_DEBUG"
+
+
+class _Root(LazyGroup):
+    table = COMMANDS
+
+
+app = typer.Typer(
+    cls=_Root,
+    name="rollout",
+    help="Ship models to Azure ML online endpoints: blue to green in steps, and back when the evidence says so.",
+    epilog=_EPILOG,
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rollout {rollout.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    debug: Annotated[bool, typer.Option("--debug", envvar=DEBUG_VARIABLE, help="Show tracebacks and SDK logs.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Options of all commands."""
+    if debug:
+        os.environ[DEBUG_VARIABLE] = "1"
+    _quieten(debug)
+
+
+def _quieten(debug: bool) -> None:
+    """SDKs log at warning what is no concern of the user's; errors come as exceptions anyway."""
+    import logging
+
+    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(name)s: %(message)s")
+    if not debug:
+        for name in ("azure", "msal", "mlflow", "urllib3"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run one command line; the exit code comes back, errors are printed to stderr."""
+    try:
+        get_command(app)(args=arguments, prog_name="rollout")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(bool(end.code))
+    except RolloutError as error:
+        _explain(error)
+        return error.exit_code
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a user sees one line, not a traceback
+        _explain(RolloutError(f"unexpected {type(error).__name__}: {error}", way_out="rollout --debug ... shows where"), error)
+        return 1
+    return 0
+
+
+def _explain(error: RolloutError, cause: BaseException | None = None) -> None:
+    if os.environ.get(DEBUG_VARIABLE):
+        import traceback
+
+        traceback.print_exception(cause or error)
+    from rollout.cli.output import print_error
+
+    print_error(error)
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run())
