@@ -87,11 +87,12 @@ class Deployment:
         wanted = {replica.name: replica for replica in route.replicas}
         for name in self.replicas.keys() - wanted.keys():
             self._retire(self.replicas.pop(name))
-        for name in self._draining.keys() - wanted.keys():
-            del self._draining[name]
-        for name, replica in wanted.items():
+        for name, replica in list(self._draining.items()):
+            if name not in wanted and replica.in_flight == 0:
+                del self._draining[name]
+        for name, replica_route in wanted.items():
             if name not in self.replicas and name not in self._draining:
-                self.replicas[name] = Replica(replica)
+                self.replicas[name] = Replica(replica_route)
         self._hand_out()
 
     async def acquire(self, deadline: float) -> Replica:
@@ -128,7 +129,6 @@ class Deployment:
         replica = self.replicas.pop(name, None) or self._draining.get(name)
         if replica is None:
             return 0
-        self._draining[name] = replica
         self._retire(replica)
         self._hand_out()
         try:
@@ -149,6 +149,7 @@ class Deployment:
         return (replica.pool for replica in [*self.replicas.values(), *self._draining.values()])
 
     def _retire(self, replica: Replica) -> None:
+        self._draining[replica.name] = replica
         replica.draining = True
         if replica.in_flight == 0:
             replica.pool.close()

@@ -1,0 +1,1 @@
+"""Online endpoints: their documents and rules, and the processes that score behind them."""
