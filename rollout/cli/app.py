@@ -74,7 +74,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def root(
-    debug: Annotated[bool, typer.Option("--debug", envvar=DEBUG_VARIABLE, help="Show tracebacks and SDK logs.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", envvar=DEBUG_VARIABLE, help="Show tracebacks and SDK logs.")
+    ] = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
     """Options of all commands."""
@@ -103,7 +105,10 @@ def run(arguments: list[str] | None = None) -> int:
         _explain(error)
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - the last line of defence: a user sees one line, not a traceback
-        _explain(RolloutError(f"unexpected {type(error).__name__}: {error}", way_out="rollout --debug ... shows where"), error)
+        _explain(
+            RolloutError(f"unexpected {type(error).__name__}: {error}", way_out="rollout --debug ... shows where"),
+            error,
+        )
         return 1
     return 0
 

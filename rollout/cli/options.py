@@ -8,7 +8,8 @@ import typer
 
 Endpoint = Annotated[str, typer.Argument(help="Endpoint, by use case ('churn') or by its Azure name.")]
 Stack = Annotated[
-    str, typer.Option("--stack", "-s", envvar="ROLLOUT_STACK", help="Pulumi stack whose outputs to use.", metavar="NAME")
+    str,
+    typer.Option("--stack", "-s", envvar="ROLLOUT_STACK", help="Pulumi stack whose outputs to use.", metavar="NAME"),
 ]
 Outputs = Annotated[
     str,
