@@ -1,4 +1,4 @@
-"""One online endpoint through azure-ai-ml: its deployments and its traffic.
+"""One online endpoint: its deployments and its traffic. Read by plain GETs, changed through azure-ai-ml.
 
 Scoring never goes through the SDK: its `invoke` retries a scorer's errors and lets a pinned deployment stick.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rollout.azure.errors import azure_errors, waiting_while_busy
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from azure.ai.ml import MLClient
     from azure.ai.ml.entities import ManagedOnlineDeployment, ManagedOnlineEndpoint
 
+    from rollout.azure.arm import ArmReader
     from rollout.controller.ports import DeploymentSpec, Weights
 
+API_VERSION = "2022-02-01-preview"  # azure-ai-ml's own for endpoints and their deployments
 MAX_DEPLOYMENTS = 20  # Azure's limit per endpoint
 _SETTLED = frozenset({"Succeeded", "Failed", "Canceled"})
 _LONGEST_DEPLOYMENT_SECONDS = 3600.0
@@ -32,19 +34,32 @@ _SDK_PROPERTIES = ("createdBy", "createdAt", "lastModifiedAt")
 class AzureEndpoints:
     """`Endpoints` of one endpoint. Waits for what it starts; 409 and 429 are waited out, bounded."""
 
-    def __init__(self, client: MLClient, endpoint: str, *, poll_seconds: float = _POLL_SECONDS) -> None:
-        self._client, self._endpoint, self._poll_seconds = client, endpoint, poll_seconds
+    def __init__(
+        self,
+        endpoint_id: str,
+        arm: ArmReader,
+        ml_client: Callable[[], MLClient],
+        *,
+        poll_seconds: float = _POLL_SECONDS,
+    ) -> None:
+        """`ml_client` is called when something is to be changed, not before."""
+        self._id, self._endpoint = endpoint_id, endpoint_id.rsplit("/", 1)[-1]
+        self._arm, self._ml_client, self._poll_seconds = arm, ml_client, poll_seconds
+
+    @property
+    def _client(self) -> MLClient:
+        return self._ml_client()
 
     def live(self) -> LiveEndpoint:
         """What the service shows now; `NotFound` when the endpoint is missing."""
-        with azure_errors(f"read endpoint {self._endpoint!r}"):
-            endpoint = self._client.online_endpoints.get(self._endpoint)
-            found = list(self._client.online_deployments.list(self._endpoint))
+        doing = f"read endpoint {self._endpoint!r}"
+        properties = self._arm.get(self._id, API_VERSION, doing)["properties"]
+        found = list(self._arm.children(self._id, "deployments", API_VERSION, doing))
         return LiveEndpoint(
-            provisioning_state=endpoint.provisioning_state or "",
-            weights=_positive(endpoint.traffic),
-            mirror=_positive(endpoint.mirror_traffic),
-            deployments={one.name: _live_deployment(one) for one in found},
+            provisioning_state=properties.get("provisioningState", ""),
+            weights=_positive(properties.get("traffic")),
+            mirror=_positive(properties.get("mirrorTraffic")),
+            deployments={one["name"]: _live_deployment(one) for one in found},
         )
 
     def set_weights(self, weights: Weights) -> None:
@@ -182,12 +197,13 @@ def _mark(deployment: ManagedOnlineDeployment) -> str:
     return str((deployment.tags or {}).get(SPEC_TAG, ""))
 
 
-def _live_deployment(deployment: Any) -> LiveDeployment:
+def _live_deployment(document: Mapping[str, Any]) -> LiveDeployment:
+    properties = document["properties"]
     return LiveDeployment(
-        name=deployment.name,
-        provisioning_state=deployment.provisioning_state or "",
-        model=_short_model(deployment.model),
-        instance_count=int(deployment.instance_count or 0),
+        name=document["name"],
+        provisioning_state=properties.get("provisioningState", ""),
+        model=_short_model(properties.get("model")),
+        instance_count=int((document.get("sku") or {}).get("capacity") or 0),
     )
 
 

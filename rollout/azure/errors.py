@@ -117,7 +117,7 @@ def _chain(error: BaseException | None) -> str:
 
 
 def waiting_while_busy(call: Callable[[], T], *, attempts: int = 40, longest_wait: float = 15.0) -> T:
-    """`call` again while it raises `Busy` or `Unavailable`, with growing waits; then the last error.
+    """`call` again while it raises `Busy` or `Unavailable`, with growing waits; then `Unavailable`.
 
     The defaults add up to some five minutes, longer than an endpoint stays Updating. A sandbox that is down is
     told at once.
@@ -133,4 +133,8 @@ def waiting_while_busy(call: Callable[[], T], *, attempts: int = 40, longest_wai
         wait=wait_random_exponential(multiplier=0.5, max=longest_wait),
         reraise=True,
     )
-    return retrying(call)
+    try:
+        return retrying(call)
+    except Busy as error:
+        # `Busy` is for the journal's lease; an endpoint that stays Updating did not answer.
+        raise Unavailable(f"{error.message} (asked {attempts} times)", way_out=error.way_out) from error
