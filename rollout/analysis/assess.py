@@ -34,10 +34,8 @@ def assess(observed: Observed, policy: RolloutPolicy) -> tuple[Check, ...]:
     seen = [sample.minute for sample in green]
     checks = [requests]
     if seen:
-        end = max(seen)
-        checks += [
-            windows.judge(rule, green, blue, end, policy.min_requests) for rule in windows.rules_of(policy.windows)
-        ]
+        sides = windows.Sides(green, blue, _floor(observed.first_shift), max(seen))
+        checks += [windows.judge(rule, sides, policy.min_requests) for rule in windows.rules_of(policy.windows)]
     if policy.sequential.enabled and green:
         checks += sequential_checks(green, blue, _past(observed), policy.sequential)
     return tuple(checks)

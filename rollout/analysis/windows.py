@@ -32,6 +32,16 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Sides:
+    """Minutes of both since green went live (`since`); windows end with the minute `end`."""
+
+    green: Sequence[MinuteSample]
+    blue: Sequence[MinuteSample]
+    since: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class WindowState:
     """How a rule stands: whole window broken, broken only lately, or not."""
 
@@ -53,23 +63,22 @@ def rules_of(policy: WindowPolicy) -> tuple[Rule, ...]:
     )
 
 
-def evaluate(rule: Rule, samples: Iterable[MinuteSample], end: datetime) -> WindowState:
-    """How `rule` stands in the window that ends with the minute `end`."""
+def evaluate(rule: Rule, samples: Iterable[MinuteSample], end: datetime, since: datetime) -> WindowState:
+    """How `rule` stands in the window that ends with the minute `end`; `since` is when green went live."""
     start = end - (rule.minutes - 1) * MINUTE
     by_minute = {sample.minute: sample for sample in samples if start <= sample.minute <= end and sample.requests > 0}
     seen = tuple(by_minute[minute] for minute in sorted(by_minute))
     lately = _lately(rule, by_minute, start, end)
     if len(seen) == rule.minutes:
         return WindowState(lately == rule.minutes, lately, seen)
-    spans = bool(seen) and seen[0].minute - start <= MINUTE * max(1, rule.minutes // 4)
-    return WindowState(spans and rule.breaks_pooled(seen), lately, seen)
+    broken = bool(seen) and start >= since and rule.breaks_pooled(seen)
+    return WindowState(broken, lately, seen)
 
 
-def judge(
-    rule: Rule, green: Sequence[MinuteSample], blue: Sequence[MinuteSample], end: datetime, min_requests: int
-) -> Check:
+def judge(rule: Rule, sides: Sides, min_requests: int) -> Check:
     """The check of green by `rule`; blue is consulted to tell a shared outage from green's own failure."""
-    state = evaluate(rule, green, end)
+    end = sides.end
+    state = evaluate(rule, sides.green, end, sides.since)
     figures = _figures(rule, state, end)
     if not state.seen:
         return Check(rule.name, Verdict.NO_DATA, f"no requests seen in {rule.minutes} min", figures)
@@ -77,7 +86,7 @@ def judge(
         if state.requests < min_requests:
             detail = f"{rule.limit} broken, but only {state.requests} requests (least: {min_requests})"
             return Check(rule.name, Verdict.INSUFFICIENT_DATA, detail, figures)
-        shared = evaluate(rule, blue, end).broken
+        shared = evaluate(rule, sides.blue, end, sides.since).broken
         detail = f"{rule.limit} broken for {rule.minutes} min" + (", and blue's is broken as well" if shared else "")
         return Check(rule.name, Verdict.FAIL, detail, figures, shared)
     if state.lately:

@@ -1,0 +1,106 @@
+"""Effects done for real, one at a time, and read back. The only place that changes the world."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rollout.analysis.verdict import Check, Verdict
+from rollout.checks import smoke
+from rollout.controller.effects import Effect, EffectKind, Purpose, same_weights, show_weights
+from rollout.controller.ports import Endpoints, Lease, Prober, Weights
+from rollout.controller.state import RolloutState
+from rollout.errors import Busy, RolloutError, Unavailable
+
+#: Writes per effect while the read-back shows that an update was lost.
+MOST_WRITES = 3
+
+#: Real seconds between renewals of the lease while a long effect runs.
+RENEW_EVERY = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How it went. `failure` is empty when it went well; `weights` is what was read back after a write."""
+
+    failure: str = ""
+    detail: str = ""
+    checks: tuple[Check, ...] = ()
+    weights: Mapping[str, int] | None = None
+    writes: int = 0
+
+
+def perform(effect: Effect, state: RolloutState, endpoints: Endpoints, prober: Prober, lease: Lease) -> Outcome:
+    """Do `effect`. Unavailable: it may or may not have happened. Busy: the lease is lost; stop."""
+    with _kept_alive(lease):
+        try:
+            return _perform(effect, state, endpoints, prober)
+        except (Unavailable, Busy):
+            raise
+        except RolloutError as error:
+            if effect.purpose is Purpose.ROLL_BACK:
+                # The way back is never given up: asked again at the next tick.
+                raise Unavailable(f"the way back was refused: {error.message}", way_out=error.way_out) from error
+            return Outcome(failure=error.message)
+
+
+def _perform(effect: Effect, state: RolloutState, endpoints: Endpoints, prober: Prober) -> Outcome:
+    if effect.kind is EffectKind.DEPLOY:
+        endpoints.deploy(state.spec)
+        return Outcome(detail=f"{effect.deployment} is made from {state.spec.model}")
+    if effect.kind is EffectKind.SMOKE:
+        return Outcome(checks=_smoke(effect, state, prober))
+    if effect.kind is EffectKind.RETIRE:
+        endpoints.delete(effect.deployment)
+        return Outcome(detail=f"{effect.deployment} is deleted")
+    return _write_weights(effect, state, endpoints)
+
+
+def _smoke(effect: Effect, state: RolloutState, prober: Prober) -> tuple[Check, ...]:
+    policy = state.policy.smoke
+    try:
+        results = prober.probe(effect.deployment, policy.requests, smoke.timeout_ms(policy))
+    except Unavailable as error:
+        return (Check("smoke", Verdict.PROVIDER_ERROR, error.message),)
+    return smoke.judge(results, policy)
+
+
+def _write_weights(effect: Effect, state: RolloutState, endpoints: Endpoints) -> Outcome:
+    """Write, read back, write again while an update that was under way took our write away."""
+    target: Weights = effect.weights or {}
+    before: Weights = endpoints.live().weights
+    if effect.purpose is Purpose.SHIFT and not same_weights(before, state.weights):
+        raise Unavailable(f"live weights became {show_weights(before)} before the write; nothing was written")
+    after = before
+    for writes in range(1, MOST_WRITES + 1):
+        endpoints.set_weights(target)
+        after = endpoints.live().weights
+        if same_weights(after, target):
+            return Outcome(detail=f"read back: {show_weights(after)}", weights=after, writes=writes)
+        lost = same_weights(after, before) or same_weights(after, state.weights)
+        if not lost and effect.purpose is not Purpose.ROLL_BACK:
+            break
+    raise Unavailable(f"wrote {show_weights(target)}, read back {show_weights(after)}")
+
+
+@contextmanager
+def _kept_alive(lease: Lease) -> Iterator[None]:
+    """Renews the lease while the effect runs; a renewal that fails shows at the next `lease.renew()`."""
+    over = threading.Event()
+
+    def renew() -> None:
+        while not over.wait(RENEW_EVERY):
+            try:
+                lease.renew()
+            except RolloutError:
+                return
+
+    thread = threading.Thread(target=renew, name="lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

@@ -1,0 +1,221 @@
+"""Lines of the journal: canonical JSON, each carrying the hash of the one before. Pure.
+
+A line cut short (the writer died) is tolerated at the end; the next writer closes it with a newline and a
+`repaired` line that names the hash of the remains. What ends without a newline but is whole counts as written.
+The chain shows any change, gap or swap; that the newest lines were cut off shows only against a head kept
+elsewhere (`expected_head`): every announcement carries it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from rollout.errors import AuditBroken
+
+GENESIS = "0" * 64
+
+
+class Kind(StrEnum):
+    """What a line says.
+
+    PLANNED    a rollout begins: spec, policy, blue, plan
+    INTENT     an effect is about to be done
+    DONE       it was done (or failed), and what was read back
+    RESUMED    another controller found an intent without its done, and looked what had become of it
+    VERDICT    the checks changed
+    DECISION   what follows from them: advance, hold, page, roll back, finish
+    APPROVAL   a person agrees
+    ABORT      a person wants traffic back on blue
+    RESUME     a person lets a paged rollout go on
+    TOLD       announcements that were delivered
+    REPAIRED   the remains of a half-written line, closed
+    NOTE       anything else
+    """
+
+    PLANNED = "planned"
+    INTENT = "intent"
+    DONE = "done"
+    RESUMED = "resumed"
+    VERDICT = "verdict"
+    DECISION = "decision"
+    APPROVAL = "approval"
+    ABORT = "abort"
+    RESUME = "resume"
+    TOLD = "told"
+    REPAIRED = "repaired"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line. `time` is policy time (ISO 8601, UTC), `real_time` epoch seconds."""
+
+    sequence: int
+    time: str
+    real_time: float
+    rollout: str
+    endpoint: str
+    actor: str
+    fencing: int
+    kind: Kind
+    evidence: Mapping[str, Any]
+    policy: str
+    weights_before: Mapping[str, int]
+    weights_after: Mapping[str, int]
+    previous: str
+    hash: str = ""
+
+    def sealed(self) -> Record:
+        """This record with its hash."""
+        return Record(**{**_fields(self), "hash": self.digest()})
+
+    def digest(self) -> str:
+        """sha256 over the canonical JSON of everything but the hash."""
+        body = {key: value for key, value in _fields(self).items() if key != "hash"}
+        return hashlib.sha256(canonical(body)).hexdigest()
+
+    def to_line(self) -> bytes:
+        return canonical(_fields(self)) + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """What `verify` found. `head` is the hash of the newest line."""
+
+    ok: bool
+    lines: int
+    head: str
+    broken_at: int | None = None
+    problem: str = ""
+    stale: tuple[int, ...] = ()
+    torn_tail: bool = False
+    repaired: tuple[int, ...] = ()
+
+    def raise_if_broken(self) -> None:
+        """AuditBroken that names the sequence number."""
+        if not self.ok:
+            raise AuditBroken(
+                f"the journal does not verify at sequence {self.broken_at}: {self.problem}",
+                way_out="compare with the storage account's versions; traffic was not touched",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """The journal's records in order, and the remains of a torn last line."""
+
+    records: tuple[Record, ...]
+    report: AuditReport
+    tail: bytes = b""
+    #: Whether the last whole line still lacks its newline.
+    open_end: bool = False
+
+
+def canonical(value: Any) -> bytes:
+    """The one way to write `value`: keys sorted, no spaces, ASCII; ValueError for NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def parse(data: bytes) -> Parsed:
+    """Every line up to the first that does not verify; the report says whether and where that was."""
+    *lines, tail = data.split(b"\n")
+    open_end = False
+    if tail and _decode(tail) is not None:
+        lines, tail, open_end = [*lines, tail], b"", True
+    reader = _Reader()
+    for index, line in enumerate(lines):
+        if line and not reader.take(line, lines[index + 1] if index + 1 < len(lines) else None):
+            break
+    return Parsed(tuple(reader.records), reader.report(torn_tail=bool(tail)), tail, open_end)
+
+
+def verify(data: bytes, expected_head: str = "") -> AuditReport:
+    """Whether the chain holds; `expected_head` also finds lines that were cut off at the end."""
+    parsed = parse(data)
+    report = parsed.report
+    if report.ok and expected_head and expected_head not in {record.hash for record in parsed.records}:
+        missing = parsed.records[-1].sequence + 1 if parsed.records else 1
+        problem = f"no line has the expected hash {expected_head[:12]}: the newest lines were removed"
+        return AuditReport(False, report.lines, report.head, missing, problem, report.stale)
+    return report
+
+
+class _Reader:
+    """Takes line after line, checking each against the one before."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.problem = ""
+        self.stale: list[int] = []
+        self.repaired: list[int] = []
+        self._fencing = 0
+
+    @property
+    def head(self) -> str:
+        return self.records[-1].hash if self.records else GENESIS
+
+    @property
+    def next_sequence(self) -> int:
+        return self.records[-1].sequence + 1 if self.records else 1
+
+    def take(self, line: bytes, following: bytes | None) -> bool:
+        """Whether the line was good (or the accounted remains of a torn one)."""
+        record = _decode(line)
+        if record is None:
+            return self._take_remains(line, following)
+        self.problem = self._problem_of(record, line)
+        if self.problem:
+            return False
+        if record.fencing < self._fencing:
+            self.stale.append(record.sequence)
+        self._fencing = max(self._fencing, record.fencing)
+        self.records.append(record)
+        return True
+
+    def _take_remains(self, line: bytes, following: bytes | None) -> bool:
+        repair = _decode(following) if following else None
+        digest = hashlib.sha256(line).hexdigest()
+        if repair is None or repair.kind is not Kind.REPAIRED or repair.evidence.get("remains_sha256") != digest:
+            self.problem = "the line can't be read, and no repair accounts for it"
+            return False
+        self.repaired.append(self.next_sequence)
+        return True
+
+    def _problem_of(self, record: Record, line: bytes) -> str:
+        if record.digest() != record.hash or record.to_line().rstrip(b"\n") != line:
+            return "the line was changed: its hash does not match its content"
+        if record.sequence != self.next_sequence:
+            return f"found sequence {record.sequence}: lines were removed, repeated or reordered"
+        if record.previous != self.head:
+            return "the line does not follow from the one before it"
+        return ""
+
+    def report(self, *, torn_tail: bool) -> AuditReport:
+        return AuditReport(
+            ok=not self.problem,
+            lines=len(self.records),
+            head=self.head,
+            broken_at=self.next_sequence if self.problem else None,
+            problem=self.problem,
+            stale=tuple(self.stale),
+            torn_tail=torn_tail,
+            repaired=tuple(self.repaired),
+        )
+
+
+def _decode(line: bytes) -> Record | None:
+    """The record that the line holds, whatever its hash; None when it holds none."""
+    try:
+        document = json.loads(line)
+        return Record(**{**document, "kind": Kind(document["kind"])})
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _fields(record: Record) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in Record.__dataclass_fields__}
