@@ -111,6 +111,10 @@ class Names:
         rule = RULES["online endpoint"]
         return check(rule.kind, _join(rule, [use_case, self.stack], self._hash(use_case)))
 
+    def queue(self, name: str) -> str:
+        """The storage queue that events of the subscription `name` wait in."""
+        return check("storage queue", f"events-{_clean(name, '-')}")
+
     def guid(self, *parts: str) -> str:
         """A GUID that is the same on every run, for resources that Azure names by GUID."""
         return str(uuid.uuid5(_GUIDS, "\x1f".join((self.subscription_id, self.workload, self.stack, *parts))))

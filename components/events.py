@@ -1,0 +1,165 @@
+"""Events: a topic that rollouts publish to, Azure ML's own events, and who gets them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from components.base import Placement, child
+from components.roles import Role, assign
+from components.settings import EventSettings, SubscriptionSettings
+from components.storage import Storage
+
+ML_TOPIC_TYPE = "Microsoft.MachineLearningServices.Workspaces"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EventsArgs:
+    place: Placement
+    settings: EventSettings
+    workspace_id: pulumi.Input[str]
+    storage: Storage
+
+
+class Events(pulumi.ComponentResource):
+    """A custom topic, the workspace's system topic and their subscriptions, with retries and dead letters.
+
+    Outputs: `topic_name`, `topic_endpoint` (https), `subscriptions` (names).
+    """
+
+    topic_name: pulumi.Output[str]
+    topic_endpoint: pulumi.Output[str]
+    subscriptions: tuple[str, ...]
+
+    def __init__(self, name: str, args: EventsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("rollouts:platform:Events", name, None, opts)
+        self._name, self._args = name, args
+        self._topic = self._build_topic()
+        self._system = self._build_system_topic()
+        self.topic_name, self.topic_endpoint = self._topic.name, self._topic.endpoint
+        ready = [*self._grant("topic", self._topic), *self._grant("workspace", self._system)]
+        for subscription, settings in args.settings.subscriptions.items():
+            self._subscribe(subscription, settings, ready)
+        self.subscriptions = tuple(args.settings.subscriptions)
+        self.register_outputs({"topic_name": self.topic_name, "topic_endpoint": self.topic_endpoint})
+
+    def _build_topic(self) -> Any:
+        from pulumi_azure_native import eventgrid
+
+        place = self._args.place
+        return eventgrid.Topic(
+            f"{self._name}-topic",
+            topic_name=place.names.of("event grid topic", "events"),
+            resource_group_name=place.resource_group,
+            location=place.location,
+            identity=eventgrid.IdentityInfoArgs(type="SystemAssigned"),
+            input_schema="EventGridSchema",
+            disable_local_auth=not self._args.settings.local_auth,
+            minimum_tls_version_allowed="1.2",
+            public_network_access="Enabled",
+            tags=place.tags,
+            opts=child(self, place),
+        )
+
+    def _build_system_topic(self) -> Any:
+        from pulumi_azure_native import eventgrid
+
+        place = self._args.place
+        return eventgrid.SystemTopic(
+            f"{self._name}-workspace",
+            system_topic_name=place.names.of("event grid topic", "workspace"),
+            resource_group_name=place.resource_group,
+            location=place.location,
+            identity=eventgrid.IdentityInfoArgs(type="SystemAssigned"),
+            source=self._args.workspace_id,
+            topic_type=ML_TOPIC_TYPE,
+            tags=place.tags,
+            opts=child(self, place),
+        )
+
+    def _grant(self, source: str, topic: Any) -> list[pulumi.Resource]:
+        """The topic's identity may write to its own queues and to the dead letters, nothing else."""
+        args, to = self._args, topic.identity.apply(lambda identity: identity.principal_id)
+        dead_letters = pulumi.Output.concat(
+            args.storage.account_id, "/blobServices/default/containers/", args.storage.dead_letter_container
+        )
+        scopes: Mapping[str, tuple[pulumi.Input[str], Role]] = {
+            "dead-letters": (dead_letters, Role.BLOB_DATA_CONTRIBUTOR),
+            **{f"queue-{name}": (args.storage.queues[name].id, Role.QUEUE_MESSAGE_SENDER) for name in self._queued(source)},  # type: ignore[attr-defined]
+        }
+        return [
+            assign(f"{self._name}-{source}-{what}", role, to=to, scope=scope, parent=self, place=args.place)
+            for what, (scope, role) in scopes.items()
+        ]
+
+    def _queued(self, source: str) -> tuple[str, ...]:
+        settings = self._args.settings.subscriptions
+        return tuple(name for name in queued(self._args.settings) if settings[name].source == source)
+
+    def _subscribe(self, name: str, settings: SubscriptionSettings, ready: list[pulumi.Resource]) -> None:
+        from pulumi_azure_native import eventgrid
+
+        place = self._args.place
+        common = {
+            "resource_group_name": place.resource_group,
+            "event_subscription_name": name,
+            "event_delivery_schema": "EventGridSchema",
+            "filter": eventgrid.EventSubscriptionFilterArgs(included_event_types=list(settings.event_types)),
+            "retry_policy": eventgrid.RetryPolicyArgs(
+                max_delivery_attempts=settings.max_attempts, event_time_to_live_in_minutes=settings.minutes_to_live
+            ),
+            "dead_letter_with_resource_identity": eventgrid.DeadLetterWithResourceIdentityArgs(
+                identity=_own_identity(), dead_letter_destination=self._dead_letters()
+            ),
+            **self._destination(name, settings),
+            "opts": child(self, place, after=ready),
+        }
+        logical = f"{self._name}-{name}"
+        if settings.source == "workspace":
+            eventgrid.SystemTopicEventSubscription(logical, system_topic_name=self._system.name, **common)
+        else:
+            eventgrid.TopicEventSubscription(logical, topic_name=self._topic.name, **common)
+
+    def _dead_letters(self) -> Any:
+        from pulumi_azure_native import eventgrid
+
+        return eventgrid.StorageBlobDeadLetterDestinationArgs(
+            endpoint_type="StorageBlob",
+            resource_id=self._args.storage.account_id,
+            blob_container_name=self._args.storage.dead_letter_container,
+        )
+
+    def _destination(self, name: str, settings: SubscriptionSettings) -> dict[str, Any]:
+        """A webhook is called as it is; a queue is written to by the topic's identity."""
+        from pulumi_azure_native import eventgrid
+
+        if settings.webhook_url is not None:
+            url = pulumi.Output.secret(settings.webhook_url.get_secret_value())
+            return {
+                "destination": eventgrid.WebHookEventSubscriptionDestinationArgs(
+                    endpoint_type="WebHook", endpoint_url=url
+                )
+            }
+        queue: Any = self._args.storage.queues[name]
+        target = eventgrid.StorageQueueEventSubscriptionDestinationArgs(
+            endpoint_type="StorageQueue", resource_id=self._args.storage.account_id, queue_name=queue.name
+        )
+        return {
+            "delivery_with_resource_identity": eventgrid.DeliveryWithResourceIdentityArgs(
+                identity=_own_identity(), destination=target
+            )
+        }
+
+
+def queued(settings: EventSettings) -> tuple[str, ...]:
+    """Subscriptions without a webhook: each waits in a queue of its own."""
+    return tuple(name for name, each in settings.subscriptions.items() if each.webhook_url is None)
+
+
+def _own_identity() -> Any:
+    from pulumi_azure_native import eventgrid
+
+    return eventgrid.EventSubscriptionIdentityArgs(type="SystemAssigned")

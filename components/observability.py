@@ -1,0 +1,111 @@
+"""Where logs, traces and alerts go: Log Analytics, Application Insights, the action group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from components.base import Placement, child
+from components.settings import AlertSettings, LogSettings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ObservabilityArgs:
+    place: Placement
+    logs: LogSettings
+    alerts: AlertSettings
+
+
+class Observability(pulumi.ComponentResource):
+    """Log Analytics, Application Insights on top of it, and whom alerts tell.
+
+    Outputs: `log_analytics_id`, `log_analytics_customer_id` (the id that queries go by), `app_insights_id`, `action_group_id`.
+    """
+
+    log_analytics_id: pulumi.Output[str]
+    log_analytics_customer_id: pulumi.Output[str]
+    app_insights_id: pulumi.Output[str]
+    action_group_id: pulumi.Output[str]
+
+    def __init__(self, name: str, args: ObservabilityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("rollouts:platform:Observability", name, None, opts)
+        self._name, self._args = name, args
+        logs = self._build_logs()
+        self.log_analytics_id, self.log_analytics_customer_id = logs.id, logs.customer_id
+        self.app_insights_id = self._build_insights(logs.id)
+        self.action_group_id = self._build_action_group()
+        self.register_outputs({"log_analytics_id": self.log_analytics_id, "action_group_id": self.action_group_id})
+
+    def _build_logs(self) -> Any:
+        from pulumi_azure_native import operationalinsights
+
+        place, logs = self._args.place, self._args.logs
+        return operationalinsights.Workspace(
+            f"{self._name}-logs",
+            workspace_name=place.names.of("log analytics workspace", "logs"),
+            resource_group_name=place.resource_group,
+            location=place.location,
+            sku={"name": "PerGB2018"},
+            retention_in_days=logs.retention_days,
+            workspace_capping={"daily_quota_gb": logs.daily_cap_gb} if logs.daily_cap_gb else None,
+            features={"enable_log_access_using_only_resource_permissions": True},
+            tags=place.tags,
+            opts=child(self, place, holds_data=True),
+        )
+
+    def _build_insights(self, logs_id: pulumi.Output[str]) -> pulumi.Output[str]:
+        from pulumi_azure_native import applicationinsights
+
+        place = self._args.place
+        insights = applicationinsights.Component(
+            f"{self._name}-insights",
+            resource_name_=place.names.of("application insights", "insights"),
+            resource_group_name=place.resource_group,
+            location=place.location,
+            kind="web",
+            application_type="web",
+            ingestion_mode="LogAnalytics",
+            workspace_resource_id=logs_id,
+            tags=place.tags,
+            opts=child(self, place),
+        )
+        identifier: pulumi.Output[str] = insights.id
+        return identifier
+
+    def _build_action_group(self) -> pulumi.Output[str]:
+        from pulumi_azure_native import monitor
+
+        place, alerts = self._args.place, self._args.alerts
+        emails = [
+            {"name": f"email-{number}", "email_address": address, "use_common_alert_schema": True}
+            for number, address in enumerate(alerts.emails, 1)
+        ]
+        url = alerts.webhook_url
+        webhooks = (
+            [
+                {
+                    "name": "webhook",
+                    "service_uri": pulumi.Output.secret(url.get_secret_value()),
+                    "use_common_alert_schema": True,
+                }
+            ]
+            if url
+            else []
+        )
+        group = monitor.ActionGroup(
+            f"{self._name}-alerts",
+            action_group_name=place.names.of("action group", "alerts"),
+            resource_group_name=place.resource_group,
+            location="global",
+            # 12 characters at most; the start of SMS and e-mail subjects
+            group_short_name=place.names.stack[:12],
+            enabled=True,
+            email_receivers=emails,
+            webhook_receivers=webhooks,
+            tags=place.tags,
+            opts=child(self, place),
+        )
+        identifier: pulumi.Output[str] = group.id
+        return identifier

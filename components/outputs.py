@@ -1,0 +1,125 @@
+"""The stack's outputs: `contract.StackOutputs`, made from what the components know and checked once all of it is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pulumi
+
+from components.prices import estimate
+from components.settings import EndpointSettings, Settings
+from contract.outputs import StackOutputs
+
+if TYPE_CHECKING:
+    from components.platform import Platform
+
+
+def document(settings: Settings, platform: Platform, project: str) -> dict[str, Any]:
+    """The outputs in the contract's shape; some values are known only after the update."""
+    place = platform.place
+    return {
+        "schema_version": StackOutputs.model_fields["schema_version"].default,
+        "project": project,
+        "stack": settings.stack,
+        "environment": settings.environment,
+        "tenant_id": place.tenant_id,
+        "subscription_id": place.subscription_id,
+        "resource_group": place.resource_group,
+        "location": settings.location,
+        **_parts(platform),
+        "clusters": {
+            name: {
+                "name": name,
+                "vm_size": cluster.vm_size,
+                "tier": cluster.tier,
+                "min_nodes": cluster.min_nodes,
+                "max_nodes": cluster.max_nodes,
+            }
+            for name, cluster in settings.clusters.items()
+        },
+        "endpoints": {name: _endpoint(platform, name, each) for name, each in settings.endpoints.items()},
+        "gates": settings.gates.model_dump(mode="json"),
+        "cost": estimate(settings).model_dump(mode="json"),
+    }
+
+
+def _parts(platform: Platform) -> dict[str, Any]:
+    workspace, storage, seen, events = platform.workspace, platform.storage, platform.observability, platform.events
+    return {
+        "workspace": {
+            "name": workspace.workspace_name,
+            "id": workspace.workspace_id,
+            "principal_id": workspace.principal_id,
+            "mlflow_tracking_uri": workspace.mlflow_tracking_uri,
+        },
+        "storage": {
+            "account_name": storage.account_name,
+            "account_id": storage.account_id,
+            "blob_endpoint": storage.blob_endpoint,
+            "journal_container": storage.journal_container,
+        },
+        "observability": {
+            "log_analytics_id": seen.log_analytics_id,
+            "log_analytics_customer_id": seen.log_analytics_customer_id,
+            "app_insights_id": seen.app_insights_id,
+            "action_group_id": seen.action_group_id,
+            "alert_ids": {
+                f"{name}-{rule}": alert_id
+                for name, each in platform.alerts.items()
+                for rule, alert_id in each.alert_ids.items()
+            },
+        },
+        "events": {
+            "topic_name": events.topic_name,
+            "topic_endpoint": events.topic_endpoint,
+            "subscriptions": list(events.subscriptions),
+        },
+    }
+
+
+def _endpoint(platform: Platform, name: str, settings: EndpointSettings) -> dict[str, Any]:
+    endpoint = platform.endpoints[name]
+    return {
+        "name": endpoint.endpoint_name,
+        "id": endpoint.endpoint_id,
+        "scoring_uri": endpoint.scoring_uri,
+        "auth_mode": settings.auth_mode,
+        "model_name": settings.model,
+        "deployment": {
+            "instance_type": settings.instance_type,
+            "instance_count": settings.instance_count,
+            "max_concurrent_requests_per_instance": settings.max_concurrent_requests,
+            "request_timeout_ms": settings.request_timeout_ms,
+        },
+        "policy": settings.policy.model_dump(mode="json"),
+    }
+
+
+def checked(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The resolved outputs as plain data, checked against the contract; pydantic's error names what is off."""
+    return StackOutputs.model_validate(dict(values)).model_dump(mode="json")
+
+
+def export(values: Mapping[str, Any]) -> None:
+    """One output with everything (`rollout`), and the ones that people and scripts ask for by name."""
+    # with unknowns in a preview this apply does not run, and the output is shown as unknown
+    pulumi.export("rollout", pulumi.Output.from_input(dict(values)).apply(checked))
+    flat: dict[str, Any] = {
+        "resource_group": values["resource_group"],
+        "location": values["location"],
+        "workspace_name": values["workspace"]["name"],
+        "workspace_id": values["workspace"]["id"],
+        "mlflow_tracking_uri": values["workspace"]["mlflow_tracking_uri"],
+        "storage_account_name": values["storage"]["account_name"],
+        "log_analytics_id": values["observability"]["log_analytics_id"],
+        "app_insights_id": values["observability"]["app_insights_id"],
+        "topic_endpoint": values["events"]["topic_endpoint"],
+        "cluster_names": sorted(values["clusters"]),
+        "endpoint_names": {name: each["name"] for name, each in values["endpoints"].items()},
+        "scoring_uris": {name: each["scoring_uri"] for name, each in values["endpoints"].items()},
+        "monthly_cost_usd": values["cost"]["monthly_usd"],
+        "monthly_budget_usd": values["cost"]["budget_usd"],
+    }
+    for name, value in flat.items():
+        pulumi.export(name, value)

@@ -1,0 +1,134 @@
+"""How the components fit together: one stack's platform out of its settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+
+from components.alerts import AlertsArgs, EndpointAlerts
+from components.base import Placement, standard_tags
+from components.budget import Budget, BudgetArgs
+from components.compute import Clusters, ClustersArgs
+from components.config import names_of
+from components.endpoint import Endpoint, EndpointArgs
+from components.events import Events, EventsArgs, queued
+from components.observability import Observability, ObservabilityArgs
+from components.settings import Settings
+from components.storage import Storage, StorageArgs
+from components.workspace import Workspace, WorkspaceArgs
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Platform:
+    """The stack's components."""
+
+    place: Placement
+    storage: Storage
+    observability: Observability
+    workspace: Workspace
+    clusters: Clusters
+    endpoints: dict[str, Endpoint]
+    alerts: dict[str, EndpointAlerts]
+    events: Events
+
+
+def build(settings: Settings, project: str) -> Platform:
+    """Declare everything that the stack has."""
+    place = _place(settings, project)
+    storage = Storage("storage", StorageArgs(place=place, settings=settings.storage, queues=queued(settings.events)))
+    seen = Observability("observability", ObservabilityArgs(place=place, logs=settings.logs, alerts=settings.alerts))
+    workspace = Workspace(
+        "workspace",
+        WorkspaceArgs(
+            place=place,
+            key_vault=settings.key_vault,
+            registry=settings.registry,
+            storage_account_id=storage.account_id,
+            app_insights_id=seen.app_insights_id,
+            shared_key_access=settings.storage.allow_shared_key_access,
+        ),
+    )
+    if settings.budget.enabled:
+        Budget("budget", BudgetArgs(place=place, settings=settings.budget, action_group_id=seen.action_group_id))
+    clusters = ClustersArgs(place=place, workspace_name=workspace.workspace_name, clusters=settings.clusters)
+    endpoints = _endpoints(settings, place.behind(workspace), seen)
+    return Platform(
+        place=place,
+        storage=storage,
+        observability=seen,
+        workspace=workspace,
+        clusters=Clusters("cluster", clusters),
+        endpoints=endpoints,
+        alerts=_alerts(settings, place, endpoints, seen),
+        events=Events(
+            "events",
+            EventsArgs(place=place, settings=settings.events, workspace_id=workspace.workspace_id, storage=storage),
+        ),
+    )
+
+
+def _place(settings: Settings, project: str) -> Placement:
+    """The resource group, and the place inside it."""
+    from pulumi_azure_native import authorization, resources
+
+    client = authorization.get_client_config()
+    names = names_of(settings, client.subscription_id)
+    group_name = settings.resource_group or names.of("resource group")
+    tags = standard_tags(settings, project)
+    group = resources.ResourceGroup(
+        "group",
+        resource_group_name=group_name,
+        location=settings.location,
+        tags=tags,
+        opts=pulumi.ResourceOptions(protect=settings.protect_data or None),
+    )
+    return Placement(
+        resource_group=group_name,
+        location=settings.location,
+        subscription_id=client.subscription_id,
+        tenant_id=client.tenant_id,
+        names=names,
+        tags=tags,
+        protect_data=settings.protect_data,
+        after=(group,),
+    )
+
+
+def _endpoints(settings: Settings, place: Placement, seen: Observability) -> dict[str, Endpoint]:
+    return {
+        use_case: Endpoint(
+            f"endpoint-{use_case}",
+            EndpointArgs(
+                place=place,
+                use_case=use_case,
+                settings=endpoint,
+                endpoint_name=endpoint.name or place.names.endpoint(use_case),
+                workspace_name=place.names.of("machine learning workspace"),
+                log_analytics_id=seen.log_analytics_id,
+            ),
+        )
+        for use_case, endpoint in settings.endpoints.items()
+    }
+
+
+def _alerts(
+    settings: Settings, place: Placement, endpoints: dict[str, Endpoint], seen: Observability
+) -> dict[str, EndpointAlerts]:
+    if not settings.alerts.enabled:
+        return {}
+    return {
+        use_case: EndpointAlerts(
+            f"alerts-{use_case}",
+            AlertsArgs(
+                place=place,
+                settings=settings.alerts,
+                use_case=use_case,
+                endpoint_name=settings.endpoints[use_case].name or place.names.endpoint(use_case),
+                endpoint_id=endpoint.endpoint_id,
+                log_analytics_id=seen.log_analytics_id,
+                action_group_id=seen.action_group_id,
+            ),
+        )
+        for use_case, endpoint in endpoints.items()
+    }

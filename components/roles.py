@@ -1,0 +1,46 @@
+"""Role assignments, each at one resource. Azure names them by GUID; ours are the same on every run."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import pulumi
+
+from components.base import Placement, child
+
+
+class Role(Enum):
+    """Built-in roles that the platform hands out; values are Azure's role definition ids."""
+
+    CONTRIBUTOR = "b24988ac-6180-42a0-ab88-20f7382dd24c"
+    BLOB_DATA_CONTRIBUTOR = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
+    FILE_DATA_PRIVILEGED_CONTRIBUTOR = "69566ab7-960f-475b-8e7c-b3118f30c6bd"
+    QUEUE_MESSAGE_SENDER = "c6a89b2d-59bc-44d0-9896-0f6e12d7b80a"
+    KEY_VAULT_ADMINISTRATOR = "00482a5a-887f-4fb3-b363-3b7fe8e74483"
+
+
+def assign(
+    name: str,
+    role: Role,
+    *,
+    to: pulumi.Input[str],
+    scope: pulumi.Input[str],
+    parent: pulumi.Resource,
+    place: Placement,
+) -> pulumi.Resource:
+    """Give `role` at `scope` to the service principal whose object id is `to`."""
+    from pulumi_azure_native import authorization
+
+    definition = (
+        f"/subscriptions/{place.subscription_id}/providers/Microsoft.Authorization/roleDefinitions/{role.value}"
+    )
+    assignment: pulumi.Resource = authorization.RoleAssignment(
+        name,
+        role_assignment_name=place.names.guid(name, role.value),
+        principal_id=to,
+        principal_type="ServicePrincipal",
+        role_definition_id=definition,
+        scope=scope,
+        opts=child(parent, place),
+    )
+    return assignment

@@ -1,0 +1,151 @@
+"""The Azure ML workspace, its key vault and container registry, and the identity it acts as."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from components.base import Placement, child
+from components.roles import Role, assign
+from components.settings import KeyVaultSettings, RegistrySettings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkspaceArgs:
+    place: Placement
+    key_vault: KeyVaultSettings
+    registry: RegistrySettings
+    storage_account_id: pulumi.Input[str]
+    app_insights_id: pulumi.Input[str]
+    #: False: Azure ML's own datastores reach the storage by identity.
+    shared_key_access: bool
+
+
+class Workspace(pulumi.ComponentResource):
+    """A workspace with a user-assigned identity whose roles end at the four resources it depends on.
+
+    Outputs: `workspace_id`, `workspace_name`, `principal_id` (of the identity), `mlflow_tracking_uri`.
+    """
+
+    workspace_id: pulumi.Output[str]
+    workspace_name: pulumi.Output[str]
+    principal_id: pulumi.Output[str]
+    mlflow_tracking_uri: pulumi.Output[str]
+
+    def __init__(self, name: str, args: WorkspaceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("rollouts:platform:Workspace", name, None, opts)
+        self._name, self._args = name, args
+        self._vault_id = self._build_vault()
+        self._registry_id = self._build_registry()
+        identity = self._build_identity()
+        self.principal_id = identity.principal_id
+        workspace = self._build_workspace(identity.id, self._grant(identity.principal_id))
+        self.workspace_id, self.workspace_name = workspace.id, workspace.name
+        self.mlflow_tracking_uri = workspace.ml_flow_tracking_uri
+        self.register_outputs({"workspace_id": self.workspace_id, "mlflow_tracking_uri": self.mlflow_tracking_uri})
+
+    def _build_vault(self) -> pulumi.Output[str]:
+        from pulumi_azure_native import keyvault
+
+        place, settings = self._args.place, self._args.key_vault
+        vault = keyvault.Vault(
+            f"{self._name}-vault",
+            vault_name=place.names.of("key vault"),
+            resource_group_name=place.resource_group,
+            location=place.location,
+            properties=keyvault.VaultPropertiesArgs(
+                tenant_id=place.tenant_id,
+                sku=keyvault.SkuArgs(family="A", name=keyvault.SkuName.STANDARD),
+                enable_rbac_authorization=True,
+                enable_soft_delete=True,
+                soft_delete_retention_in_days=settings.soft_delete_days,
+                # Azure takes true or nothing: false is refused once it was true
+                enable_purge_protection=True if settings.purge_protection else None,
+            ),
+            tags=place.tags,
+            opts=child(self, place, holds_data=True),
+        )
+        identifier: pulumi.Output[str] = vault.id
+        return identifier
+
+    def _build_registry(self) -> pulumi.Output[str]:
+        from pulumi_azure_native import containerregistry
+
+        place = self._args.place
+        registry = containerregistry.Registry(
+            f"{self._name}-registry",
+            registry_name=place.names.of("container registry"),
+            resource_group_name=place.resource_group,
+            location=place.location,
+            sku={"name": self._args.registry.sku},
+            admin_user_enabled=False,
+            anonymous_pull_enabled=False,
+            tags=place.tags,
+            opts=child(self, place, holds_data=True),
+        )
+        identifier: pulumi.Output[str] = registry.id
+        return identifier
+
+    def _build_identity(self) -> Any:
+        from pulumi_azure_native import managedidentity
+
+        place = self._args.place
+        return managedidentity.UserAssignedIdentity(
+            f"{self._name}-identity",
+            resource_name_=place.names.of("managed identity", "workspace"),
+            resource_group_name=place.resource_group,
+            location=place.location,
+            tags=place.tags,
+            opts=child(self, place),
+        )
+
+    def _grant(self, principal_id: pulumi.Output[str]) -> list[pulumi.Resource]:
+        """What Azure ML asks for when a workspace has an identity of its own, one resource at a time."""
+        args = self._args
+        wanted: dict[str, tuple[pulumi.Input[str], tuple[Role, ...]]] = {
+            "storage": (
+                args.storage_account_id,
+                (Role.CONTRIBUTOR, Role.BLOB_DATA_CONTRIBUTOR, Role.FILE_DATA_PRIVILEGED_CONTRIBUTOR),
+            ),
+            "vault": (self._vault_id, (Role.CONTRIBUTOR, Role.KEY_VAULT_ADMINISTRATOR)),
+            "registry": (self._registry_id, (Role.CONTRIBUTOR,)),
+            "insights": (args.app_insights_id, (Role.CONTRIBUTOR,)),
+        }
+        return [
+            assign(
+                f"{self._name}-{what}-{role.name.lower().replace('_', '-')}",
+                role,
+                to=principal_id,
+                scope=scope,
+                parent=self,
+                place=args.place,
+            )
+            for what, (scope, roles) in wanted.items()
+            for role in roles
+        ]
+
+    def _build_workspace(self, identity_id: pulumi.Output[str], roles: list[pulumi.Resource]) -> Any:
+        from pulumi_azure_native import machinelearningservices as ml
+
+        args, place = self._args, self._args.place
+        return ml.Workspace(
+            self._name,
+            workspace_name=place.names.of("machine learning workspace"),
+            resource_group_name=place.resource_group,
+            location=place.location,
+            kind="Default",
+            sku={"name": "Basic", "tier": "Basic"},
+            identity=ml.ManagedServiceIdentityArgs(type="UserAssigned", user_assigned_identities=[identity_id]),
+            primary_user_assigned_identity=identity_id,
+            storage_account=args.storage_account_id,
+            key_vault=self._vault_id,
+            container_registry=self._registry_id,
+            application_insights=args.app_insights_id,
+            system_datastores_auth_mode="accessKey" if args.shared_key_access else "identity",
+            public_network_access="Enabled",
+            v1_legacy_mode=False,
+            tags=place.tags,
+            opts=child(self, place, holds_data=True, after=roles),
+        )

@@ -1,0 +1,165 @@
+"""Pulumi mocks that refuse what they do not know and remember everything: inputs, parent, protect, ignore_changes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import yaml
+from pulumi.runtime import mocks as pulumi_mocks
+from pulumi.runtime.stack import run_pulumi_func
+
+from components.config import parse
+from components.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
+PROJECT = "azureml-rollouts"
+
+#: Type token to what the service computes from the inputs.
+COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
+    "resources:ResourceGroup": lambda name, given: {"name": given["resourceGroupName"]},
+    "storage:StorageAccount": lambda name, given: {
+        "name": given["accountName"],
+        "primaryEndpoints": {"blob": f"https://{given['accountName']}.blob.core.windows.net/"},
+    },
+    "storage:BlobContainer": lambda name, given: {"name": given["containerName"]},
+    "storage:BlobServiceProperties": lambda name, given: {},
+    "storage:Queue": lambda name, given: {"name": given["queueName"]},
+    "keyvault:Vault": lambda name, given: {"name": given["vaultName"]},
+    "containerregistry:Registry": lambda name, given: {"name": given["registryName"]},
+    "operationalinsights:Workspace": lambda name, given: {"name": given["workspaceName"], "customerId": "customer"},
+    "applicationinsights:Component": lambda name, given: {"name": given["resourceName"]},
+    "managedidentity:UserAssignedIdentity": lambda name, given: {"principalId": f"principal-{name}"},
+    "authorization:RoleAssignment": lambda name, given: {},
+    "machinelearningservices:Workspace": lambda name, given: {
+        "name": given["workspaceName"],
+        "identity": {
+            "type": "UserAssigned",
+            "userAssignedIdentities": {each: {} for each in given["identity"]["userAssignedIdentities"]},
+        },
+        "mlFlowTrackingUri": "azureml://eastus.api.azureml.ms/mlflow/v1.0/x",
+    },
+    "machinelearningservices:Compute": lambda name, given: {"name": given["computeName"]},
+    "machinelearningservices:OnlineEndpoint": lambda name, given: {
+        "name": given["endpointName"],
+        "properties": {**given["properties"], "scoringUri": f"https://{given['endpointName']}.eastus/score"},
+        "identity": {"type": "SystemAssigned", "principalId": f"principal-{name}"},
+    },
+    "monitor:ActionGroup": lambda name, given: {"name": given["actionGroupName"]},
+    "monitor:MetricAlert": lambda name, given: {"name": given["ruleName"]},
+    "monitor:ScheduledQueryRule": lambda name, given: {"name": given["ruleName"]},
+    "monitor:DiagnosticSetting": lambda name, given: {},
+    "consumption:Budget": lambda name, given: {"name": given["budgetName"]},
+    "eventgrid:Topic": lambda name, given: {
+        "name": given["topicName"],
+        "endpoint": f"https://{given['topicName']}.eastus-1.eventgrid.azure.net/api/events",
+        "identity": {"type": "SystemAssigned", "principalId": f"principal-{name}"},
+    },
+    "eventgrid:SystemTopic": lambda name, given: {
+        "name": given["systemTopicName"],
+        "identity": {"type": "SystemAssigned", "principalId": f"principal-{name}"},
+    },
+    "eventgrid:TopicEventSubscription": lambda name, given: {},
+    "eventgrid:SystemTopicEventSubscription": lambda name, given: {},
+}
+
+
+@dataclass
+class Declared:
+    """One resource as the program declared it."""
+
+    type: str
+    name: str
+    inputs: dict[str, Any]
+    parent: str
+    protect: bool
+    ignore_changes: tuple[str, ...]
+    depends_on: tuple[str, ...]
+
+
+@dataclass
+class Recorder(pulumi.runtime.Mocks):
+    """Knows the types above and `getClientConfig`; anything else is an error."""
+
+    declared: dict[str, Declared] = field(default_factory=dict)
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        if not args.custom and args.typ.startswith("rollouts:"):
+            return "", {}
+        kind = args.typ.removeprefix("azure-native:")
+        if args.typ == kind or kind not in COMPUTED:
+            raise AssertionError(f"unknown resource type {args.typ} ({args.name})")
+        scope = f"/subscriptions/{SUBSCRIPTION}/mock/{kind}/{args.name}"
+        return scope, {**args.inputs, **COMPUTED[kind](args.name, args.inputs)}
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
+        if args.token == "azure-native:authorization:getClientConfig":
+            return {"clientId": "client", "objectId": "me", "subscriptionId": SUBSCRIPTION, "tenantId": "tenant"}
+        raise AssertionError(f"unknown function {args.token}")
+
+
+class RecordingMonitor(pulumi_mocks.MockMonitor):
+    """The mock monitor forgets options; this one keeps them."""
+
+    def RegisterResource(self, request: Any) -> Any:
+        answer = super().RegisterResource(request)
+        if request.type == "pulumi:pulumi:Stack":
+            return answer
+        self.mocks.declared[request.name] = Declared(
+            type=request.type.removeprefix("azure-native:"),
+            name=request.name,
+            inputs=pulumi.runtime.rpc.deserialize_properties(request.object, keep_unknowns=True),
+            parent=request.parent.rsplit("::", 1)[-1],
+            protect=request.protect,
+            ignore_changes=tuple(request.ignoreChanges),
+            depends_on=tuple(sorted(urn.rsplit("::", 1)[-1] for urn in request.dependencies)),
+        )
+        return answer
+
+
+def stack_values(stack: str) -> dict[str, Any]:
+    """The stack file's values, by key without the project's namespace."""
+    config = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text("utf-8"))["config"]
+    return {key.removeprefix(f"{PROJECT}:"): value for key, value in config.items()}
+
+
+def settings_of(stack: str, **changes: Any) -> Settings:
+    """The settings of a stack file with some keys changed."""
+    return parse(stack, {**stack_values(stack), **changes})
+
+
+@dataclass
+class Run:
+    """What a program declared and exported."""
+
+    declared: dict[str, Declared]
+    outputs: dict[str, Any]
+
+    def of(self, kind: str) -> list[Declared]:
+        return [each for each in self.declared.values() if each.type == kind]
+
+    def one(self, kind: str) -> Declared:
+        (only,) = self.of(kind)
+        return only
+
+
+def run(stack: str, program: Callable[[], None], *, preview: bool = False) -> Run:
+    """Run `program` as the Pulumi program of `stack`."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    recorder = Recorder()
+    pulumi.runtime.set_mocks(recorder, project=PROJECT, stack=stack, preview=preview, monitor=RecordingMonitor(recorder))
+    exported: dict[str, Any] = {}
+
+    async def go() -> None:
+        await run_pulumi_func(program)
+        for name, value in pulumi.runtime.get_root_resource().outputs.items():  # type: ignore[union-attr]
+            exported[name] = await pulumi.Output.from_input(value).future()
+
+    loop.run_until_complete(go())
+    return Run(recorder.declared, exported)
