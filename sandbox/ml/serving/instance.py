@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from sandbox.ml.serving.process import ReplicaFailed, ReplicaProcess, Usage
+from sandbox.ml.serving.process import STOP_GRACE, ReplicaFailed, ReplicaProcess, Usage
 from sandbox.ml.serving.spec import ReplicaSpec
 
 log = logging.getLogger("sandbox.ml.serving")
@@ -47,15 +47,15 @@ class Instance:
             raise
         self._keeper = asyncio.create_task(self._keep(), name=f"keep {self._label}-{self.id}")
 
-    async def stop(self) -> None:
-        """Ends the process; requests that it still has get the grace of its server."""
+    async def stop(self, grace: float = STOP_GRACE) -> None:
+        """Ends the process; requests that it still has get `grace` seconds."""
         if self._keeper is not None:
             self._keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._keeper
             self._keeper = None
         self.ready = False
-        await self._end()
+        await self._end(grace)
 
     def kill(self) -> None:
         """Ends it now."""
@@ -75,9 +75,9 @@ class Instance:
         self.name = f"{self._label}-{self.id}-{uuid.uuid4().hex[:6]}"
         self.ready = True
 
-    async def _end(self) -> None:
+    async def _end(self, grace: float = STOP_GRACE) -> None:
         if self._process is not None:
-            await self._process.stop()
+            await self._process.stop(grace)
 
     async def _keep(self) -> None:
         backoff = FIRST_BACKOFF

@@ -26,8 +26,9 @@ class Hooks:
 class Runner:
     """Replicas of one deployment. One change at a time; scoring goes on meanwhile."""
 
-    def __init__(self, name: str, folder: Path, hooks: Hooks) -> None:
-        self.name, self.folder, self._hooks = name, folder, hooks
+    def __init__(self, deployment_id: str, folder: Path, hooks: Hooks) -> None:
+        self.deployment_id, self.name = deployment_id, deployment_id.rsplit("/", 1)[-1]
+        self.folder, self._hooks = folder, hooks
         self.instances: list[Instance] = []
         self.spec: ReplicaSpec | None = None
         self._starting: set[Instance] = set()
@@ -63,6 +64,11 @@ class Runner:
             self.instances = []
             await self._hooks.changed()
             await asyncio.gather(*(instance.stop() for instance in gone))
+
+    async def halt(self, grace: float) -> None:
+        """Ends all within `grace` seconds, without draining."""
+        gone, self.instances, self.spec = [*self.instances, *self._starting], [], None
+        await asyncio.gather(*(instance.stop(grace) for instance in gone))
 
     def kill(self) -> None:
         """Ends all now; requests in flight are lost."""
