@@ -7,7 +7,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from rollout.ops.pulumi_cli import find_pulumi
+from rollout.ops.pulumi_cli import PulumiCli, find_pulumi
 from sandbox.plugins.__main__ import MODULES
 
 _STARTER = Path(__file__).with_name("__main__.py")
@@ -19,7 +19,7 @@ def install_shims(bin_dir: Path) -> list[Path]:
     written = [_write_script(bin_dir / f"pulumi-{plugin}", plugin) for plugin in MODULES]
     cli = find_pulumi()
     if cli is not None:
-        written.append(_link(bin_dir / "pulumi", cli.path))
+        written.append(_link(bin_dir / "pulumi", cli))
     return written
 
 
@@ -33,10 +33,16 @@ def _write_script(path: Path, plugin: str) -> Path:
     return path
 
 
-def _link(link: Path, target: Path) -> Path:
+def _link(link: Path, cli: PulumiCli) -> Path:
+    """The CLI beside its plugins. A hard link where possible: a language host beside the binary needs no warning."""
     temporary = _beside(link)
     temporary.unlink(missing_ok=True)
-    temporary.symlink_to(target)
+    try:
+        if cli.source == "PATH":  # may be a wrapper that looks for what lies around it
+            raise OSError("not ours to link")
+        os.link(cli.path.resolve(), temporary)
+    except OSError:
+        temporary.symlink_to(cli.path)
     temporary.replace(link)
     return link
 

@@ -172,8 +172,8 @@ def _output(child: subprocess.Popen[bytes]) -> Iterator[language_pb2.RunPluginRe
             chunks.put(response)
         chunks.put(None)
 
-    assert child.stdout is not None and child.stderr is not None  # nosec B101 - both are pipes
     for stream, field in ((child.stdout, "stdout"), (child.stderr, "stderr")):
+        assert stream is not None  # nosec B101 - both are pipes
         threading.Thread(target=pump, args=(stream, field), daemon=True).start()
     open_streams = 2
     while open_streams:
