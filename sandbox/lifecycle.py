@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import shutil
+import signal
 import socket
 import sys
 import time
@@ -113,6 +114,21 @@ def down(home: Path) -> list[str]:
         return []
     with _alone(home):
         return _stop_all(Pids(home))
+
+
+def hold(home: Path) -> None:
+    """Stay until Ctrl-C or SIGTERM, then stop the sandbox; `Unavailable` when one of its processes ends by itself."""
+    ended = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        while True:
+            require_running(home)
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        # The way it is meant to end.
+        pass
+    finally:
+        signal.signal(signal.SIGTERM, ended)
+        down(home)
 
 
 def reset(home: Path) -> None:

@@ -150,11 +150,15 @@ class ResourceType:
     name: str
     versions: frozenset[str]
     scopes: frozenset[Scope] = frozenset({"group"})
-    #: required: PUT needs it and it can't change; global: filled in; none: the type has none.
-    location: Literal["required", "global", "none"] = "required"
+    #: What a list at a scope holds: all below it, what is on the scope itself, or also what is above (role assignments).
+    listing: Literal["below", "scope", "around"] = "below"
+    #: required: PUT needs it and it can't change; global: filled in; parent: filled in with the parent's;
+    #: none: the type has none.
+    location: Literal["required", "global", "parent", "none"] = "required"
     taggable: bool = True
-    #: PUT and DELETE answer with a long-running operation.
+    #: PUT and DELETE answer with a long-running operation; `long_delete`: only DELETE does.
     long: bool = False
+    long_delete: bool = False
     #: Top-level keys that PUT accepts besides the common ones.
     keys: frozenset[str] = frozenset()
     #: Dotted paths that can't change after creation, e.g. "properties.isHnsEnabled".
@@ -167,8 +171,8 @@ class ResourceType:
     secrets: tuple[str, ...] = ()
     #: Regular expression of a valid name, and what it says in words.
     name_rule: tuple[str, str] | None = None
-    #: The name must be free in the whole cloud, not just in its group.
-    global_name: bool = False
+    #: Set when the name must be free in the whole cloud: the code of the refusal.
+    global_name: str = ""
     patchable: bool = True
     #: Properties carry `provisioningState`.
     provisioned: bool = True

@@ -157,4 +157,5 @@ class Operations:
         document["startTime"] = old.get("startTime", now)
         if status != RUNNING:
             document["endTime"] = now
-        self._documents.put(operation_id, document | (error.body() if error else {}))
+        failure = {**error.body(), "httpStatus": error.status} if error else {}
+        self._documents.put(operation_id, document | failure)

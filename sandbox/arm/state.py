@@ -19,6 +19,7 @@ class ArmState:
     def __init__(self, sandbox: Sandbox) -> None:
         from sandbox.arm.catalogue import TYPES
 
+        self.sandbox = sandbox
         self._resources = sandbox.store.collection("arm.resources")
         self._owner = sandbox.owner
         self._types: dict[str, ResourceType] = {}

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
@@ -24,13 +25,15 @@ def create_app(
     sandbox: Sandbox,
     routes: Sequence[BaseRoute],
     exception_handlers: Mapping[Any, ExceptionHandler] | None = None,
+    middleware: Sequence[Middleware] = (),
 ) -> ASGIApp:
     """The service's app: its routes, Azure's errors, the ordered faults; all else is 501.
 
-    `exception_handlers` are for services whose errors have another shape.
+    `exception_handlers` are for services whose errors have another shape; `middleware` runs around the routes.
     """
     app = Starlette(
         routes=list(routes),
+        middleware=list(middleware),
         exception_handlers={
             AzureError: _azure_error,
             404: _unknown_route,

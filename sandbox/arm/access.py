@@ -1,0 +1,61 @@
+"""Who may do what: role assignments and the actions of their roles. The sandbox's owner may do everything."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+from sandbox.arm.ids import GROUP_TYPE, SUBSCRIPTION_TYPE, parse
+from sandbox.arm.roles import permissions_of
+from sandbox.arm.state import ArmState
+from sandbox.kernel.context import Sandbox
+from sandbox.kernel.errors import AzureError
+from sandbox.kernel.tokens import Principal
+
+ASSIGNMENT_TYPE = "Microsoft.Authorization/roleAssignments"
+_VERBS = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete"}
+
+
+def check_access(sandbox: Sandbox, principal: Principal, method: str, path: str) -> None:
+    """AzureError 403 unless a role assignment at or above `path` allows the call."""
+    if principal == sandbox.owner or not path.lower().startswith("/subscriptions/"):
+        return
+    action = action_of(method, path)
+    arm: ArmState = sandbox.states["arm"]
+    for assignment in arm.of_type(ASSIGNMENT_TYPE):
+        if assignment.properties.get("principalId") != principal.object_id:
+            continue
+        scope = parse(assignment.id).scope.lower()
+        inside = path.lower() == scope or path.lower().startswith(scope + "/")
+        if inside and _allows(arm, str(assignment.properties["roleDefinitionId"]), action):
+            return
+    raise AzureError(
+        403,
+        "AuthorizationFailed",
+        f"The client '{principal.client_id}' with object id '{principal.object_id}' does not have authorization to"
+        f" perform action '{action}' over scope '{path}' or the scope is invalid. If access was recently granted,"
+        " please refresh your credentials.",
+    )
+
+
+def action_of(method: str, path: str) -> str:
+    """The action's name as role definitions have it, e.g. Microsoft.Storage/storageAccounts/listKeys/action."""
+    at = path.lower().rfind("/providers/")
+    if at < 0:
+        depth = len(path.strip("/").split("/"))
+        return f"{SUBSCRIPTION_TYPE if depth < 3 else GROUP_TYPE}/{_VERBS.get(method, 'action')}"
+    parts = path[at + len("/providers/") :].strip("/").split("/")
+    name = "/".join([parts[0], *parts[1::2]])
+    return f"{name}/{_VERBS.get(method, 'action')}"
+
+
+def _allows(arm: ArmState, role_definition_id: str, action: str) -> bool:
+    for permission in permissions_of(arm, role_definition_id):
+        granted = any(_covers(pattern, action) for pattern in permission.get("actions", []))
+        denied = any(_covers(pattern, action) for pattern in permission.get("notActions", []))
+        if granted and not denied:
+            return True
+    return False
+
+
+def _covers(pattern: str, action: str) -> bool:
+    return fnmatchcase(action.lower(), pattern.lower())

@@ -1,0 +1,64 @@
+"""Microsoft.KeyVault: vaults and the secrets that the control plane can set."""
+
+from __future__ import annotations
+
+from sandbox.arm.catalogue.common import new_guid, one_of, versions
+from sandbox.arm.checks import value_at
+from sandbox.arm.model import Change, Json, Resource, ResourceType, View
+
+VAULT = "Microsoft.KeyVault/vaults"
+VERSIONS = versions(
+    "2022-07-01 2023-02-01 2023-07-01 2024-04-01-preview 2024-11-01 2024-12-01-preview 2025-05-01 2026-02-01"
+    " 2026-03-01-preview"
+)
+
+
+def _validate(change: Change) -> None:
+    one_of(
+        change,
+        "properties.sku.name",
+        str(value_at(change.resource.properties, "sku.name")).lower(),
+        ("standard", "premium"),
+    )
+
+
+def _computed(vault: Resource, view: View) -> Json:
+    return {"vaultUri": f"https://{vault.name}.vault.azure.net/"}
+
+
+def _before_secret(change: Change) -> None:
+    change.resource.private["version"] = new_guid().replace("-", "")
+
+
+def _computed_secret(secret: Resource, view: View) -> Json:
+    uri = f"https://{secret.id.split('/')[8]}.vault.azure.net/secrets/{secret.name}"
+    return {"secretUri": uri, "secretUriWithVersion": f"{uri}/{secret.private['version']}"}
+
+
+TYPES = (
+    ResourceType(
+        name=VAULT,
+        versions=VERSIONS,
+        long=True,
+        name_rule=(
+            r"[a-zA-Z](?:-?[a-zA-Z0-9]){2,23}",
+            "3-24 letters, digits and single dashes, starting with a letter",
+        ),
+        global_name="VaultAlreadyExists",
+        required=("tenantId", "sku.name", "sku.family"),
+        defaults={"enableSoftDelete": True, "softDeleteRetentionInDays": 90},
+        immutable=("properties.softDeleteRetentionInDays",),
+        validate=_validate,
+        computed=_computed,
+    ),
+    ResourceType(
+        name=f"{VAULT}/secrets",
+        versions=VERSIONS,
+        location="none",
+        provisioned=False,
+        required=("value",),
+        secrets=("properties.value",),
+        before_put=_before_secret,
+        computed=_computed_secret,
+    ),
+)
