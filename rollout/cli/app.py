@@ -26,8 +26,9 @@ COMMANDS = (
     Entry("audit", "rollout.cli.look:audit", "Every journaled step, with its evidence; checks the hash chain.", LOOK),
     Entry("cost", "rollout.cli.look:cost", "What the stack costs a month, and on which assumptions.", LOOK),
     Entry("approve", "rollout.cli.steer:approve", "Let a rollout that waits for people go on.", STEER),
+    Entry("resume", "rollout.cli.steer:resume", "Let a rollout that is held or paged go on.", STEER),
     Entry("rollback", "rollout.cli.steer:rollback", "Send all traffic back to blue, now.", STEER),
-    Entry("abort", "rollout.cli.steer:abort", "Stop a rollout before it has moved further, and go back.", STEER),
+    Entry("abort", "rollout.cli.steer:abort", "Stop the rollout that is under way, and go back.", STEER),
     Entry("doctor", "rollout.cli.doctor:app", "What this machine has, and what is missing.", SETUP),
     Entry("sandbox", "rollout.cli.sandbox:app", "A local stand-in for Azure: up, status, env, fault, reset, down.", SETUP),
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -11,13 +11,15 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from rollout.controller.effects import same_weights, show_weights
+
 if TYPE_CHECKING:
     from contract import StackOutputs
     from rollout.analysis.plan import Plan, StepPlan
     from rollout.analysis.verdict import Check
     from rollout.controller.ports import LiveEndpoint, MinuteSample
     from rollout.controller.records import Record
-    from rollout.controller.state import RolloutState
+    from rollout.controller.views import RolloutView
 
 _BAR = 20
 _VERDICT_STYLE = {"pass": "green", "fail": "bold red", "provider-error": "magenta"}
@@ -34,7 +36,7 @@ def table(*columns: str, title: str = "") -> Table:
 
 
 def endpoint_table(
-    name: str, live: LiveEndpoint, samples: Sequence[MinuteSample], rollout: RolloutState | None
+    name: str, live: LiveEndpoint, samples: Sequence[MinuteSample], rollout: RolloutView | None
 ) -> Table:
     """A line a deployment: what it is, what traffic it takes, and how the last minutes went."""
     made = table("deployment", "model", "state", ">instances", "traffic", ">requests", ">errors", ">P95 ms", title=name)
@@ -61,36 +63,47 @@ def weight_bar(weight: int) -> str:
     return f"{weight:3d} % " + "█" * round(weight * _BAR / 100)
 
 
-def rollout_view(state: RolloutState, now: datetime) -> RenderableType:
+def rollout_view(view: RolloutView, now: datetime) -> RenderableType:
     """Where a rollout stands and why."""
     lines = Table.grid(padding=(0, 2))
-    for key, value in rollout_facts(state, now).items():
-        style = _PHASE_STYLE.get(state.phase.value, "") if key == "phase" else ""
-        style = _CONDITION_STYLE.get(state.condition.value, style) if key == "condition" else style
+    for key, value in rollout_facts(view, now).items():
+        style = _style(view) if key == "phase" else ""
         lines.add_row(Text(key, style="dim"), Text(value, style=style))
-    checks = state.checks or state.smoke
-    return Group(lines, checks_table(checks)) if checks else lines
+    return Group(lines, checks_table(view.checks)) if view.checks else lines
 
 
-def rollout_facts(state: RolloutState, now: datetime) -> dict[str, str]:
+def rollout_facts(view: RolloutView, now: datetime) -> dict[str, str]:
     """The same in words, for plain lines too."""
     steps = " ".join(
-        f"[{weight}]" if index == state.step and state.active else str(weight)
-        for index, weight in enumerate(state.policy.steps)
+        f"[{weight}]" if index == view.step and view.active else str(weight) for index, weight in enumerate(view.steps)
     )
     facts = {
-        "rollout": f"{state.id} by {state.started_by}, {ago(now - state.started_at)} ago",
-        "model": f"{state.spec.model} as {state.green}, from {state.blue or 'nothing'}",
-        "phase": f"{state.phase.value} for {ago(now - state.phase_since)}",
+        "rollout": f"{view.id} by {view.started_by}, {ago(now - view.started_at)} ago",
+        "model": f"{view.model} as {view.green}, from {view.blue or 'nothing'}",
+        "phase": view.title,
         "steps": steps,
     }
-    if state.condition.value != "Going":
-        facts["condition"] = state.condition.value
-    if state.approvals_missing and state.phase.value == "AwaitingApproval":
-        facts["approvals"] = f"{len(state.approvals)} of {state.policy.approvers_required}"
-    if state.reason:
-        facts["reason"] = state.reason
+    if view.approvals_missing:
+        facts["approvals"] = f"{len(view.approvals)} given, {view.approvals_missing} missing"
+    if view.reason:
+        facts["reason"] = first_line(view.reason)
+    if view.pending:
+        facts["under way"] = view.pending
+    if view.next_at is not None:
+        facts["next"] = f"{_next(view)} in {ago(view.next_at - now)}"
+    if view.live_weights is not None and not same_weights(view.live_weights, view.weights):
+        facts["warning"] = f"the journal says {show_weights(view.weights)}, live is {show_weights(view.live_weights)}"
     return facts
+
+
+def _next(view: RolloutView) -> str:
+    if not view.active:
+        return "the old deployment is deleted"
+    return "the longest hold ends" if view.condition.value == "Held" else "the bake ends"
+
+
+def _style(view: RolloutView) -> str:
+    return _CONDITION_STYLE.get(view.condition.value) or _PHASE_STYLE.get(view.phase.value, "cyan")
 
 
 def checks_table(checks: Iterable[Check]) -> Table:
@@ -131,20 +144,19 @@ def _plan_row(step: StepPlan) -> list[str]:
     return [f"{step.weight} %", rate, f"{step.bake_minutes:g}", str(step.expected_requests), *sights]
 
 
-def history_table(endpoint: str, rollouts: Sequence[RolloutState]) -> Table:
-    """A line a rollout, the newest first."""
-    made = table("started (UTC)", "rollout", "model", "by", "outcome", ">reached", ">took", "reason", title=endpoint)
-    for state in rollouts:
-        took = ago(state.finished_at - state.started_at) if state.finished_at else "-"
+def history_table(endpoint: str, rollouts: Sequence[RolloutView]) -> Table:
+    """A line a rollout."""
+    made = table("started (UTC)", "rollout", "model", "by", "outcome", ">green", ">took", "reason", title=endpoint)
+    for view in rollouts:
         made.add_row(
-            f"{state.started_at:%Y-%m-%d %H:%M}",
-            state.id,
-            state.spec.model,
-            state.started_by,
-            Text(state.phase.value, style=_PHASE_STYLE.get(state.phase.value, "yellow")),
-            f"{state.at_weight} %",
-            took,
-            Text(state.failure or state.reason),
+            f"{view.started_at:%Y-%m-%d %H:%M}",
+            view.id,
+            view.model,
+            view.started_by,
+            Text(view.title, style=_style(view)),
+            f"{view.at_weight or view.weights.get(view.green, 0)} %",
+            ago(view.finished_at - view.started_at) if view.finished_at else "-",
+            Text(first_line(view.reason)),
         )
     return made
 
@@ -153,7 +165,7 @@ def audit_table(records: Sequence[Record]) -> Table:
     """A line a journal line."""
     made = table(">#", "time (UTC)", "rollout", "who", ">fence", "what", "weights", "hash")
     for record in records:
-        before, after = _weights(record.weights_before), _weights(record.weights_after)
+        before, after = show_weights(record.weights_before), show_weights(record.weights_after)
         made.add_row(
             str(record.sequence),
             record.time[:19].replace("T", " "),
@@ -183,6 +195,11 @@ def cost_table(outputs: StackOutputs) -> Table:
     return made
 
 
+def first_line(text: str) -> str:
+    """A failure's reason may carry the tail of a log."""
+    return text.partition("\n")[0]
+
+
 def ago(span: timedelta) -> str:
     """'42 s', '7 min', '3.5 h', '12 d'."""
     seconds = max(0.0, span.total_seconds())
@@ -193,11 +210,7 @@ def ago(span: timedelta) -> str:
     return f"{seconds / 86_400:.0f} d"
 
 
-def _weights(weights: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {weight}" for name, weight in sorted(weights.items()) if weight) or "-"
-
-
-def _coloured(name: str, rollout: RolloutState | None) -> Text:
+def _coloured(name: str, rollout: RolloutView | None) -> Text:
     if rollout is not None and name == rollout.green:
         return Text(f"{name} (green)", style="green")
     if rollout is not None and name == rollout.blue:
