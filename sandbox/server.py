@@ -25,6 +25,7 @@ from starlette.types import ASGIApp
 
 from rollout.errors import RolloutError, Unavailable
 from sandbox.kernel.context import Sandbox, open_sandbox
+from sandbox.kernel.http import create_app
 from sandbox.kernel.settings import LOOPBACK, load_settings
 from sandbox.kernel.tls import server_context, tls_files
 
@@ -68,8 +69,8 @@ def make_apps(sandbox: Sandbox) -> dict[str, ASGIApp]:
     """The ASGI app of every TLS port, by port name. The states must be there."""
     apps: dict[str, ASGIApp] = {}
     for port, folder in APPS:
-        if (module := _module(folder, "app")) is not None:
-            apps[port] = module.create(sandbox)
+        module = _module(folder, "app")
+        apps[port] = module.create(sandbox) if module is not None else create_app(port, sandbox, [])
     return apps
 
 
@@ -124,7 +125,7 @@ async def serve(home: Path, ready: Callable[[Control], None] | None = None) -> N
     add_states(sandbox)
     sandbox.states["control"] = control
     sockets = {port: bind(settings.ports[port], port) for port, _ in APPS}
-    listeners = _listeners(sandbox, sockets)
+    listeners = _listeners(sandbox)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(sandbox.store.close)
         await _start_states(sandbox, stack)
@@ -138,7 +139,7 @@ async def serve(home: Path, ready: Callable[[Control], None] | None = None) -> N
         await asyncio.gather(*tasks)
 
 
-def _listeners(sandbox: Sandbox, sockets: dict[str, socket.socket]) -> dict[str, _Listener]:
+def _listeners(sandbox: Sandbox) -> dict[str, _Listener]:
     files = tls_files(sandbox.home)
     context = server_context(files)
     listeners = {}
@@ -157,8 +158,6 @@ def _listeners(sandbox: Sandbox, sockets: dict[str, socket.socket]) -> dict[str,
             ssl_certfile=files.server,
         )
         listeners[port] = _Listener(config)
-    for port in sockets.keys() - listeners.keys():
-        sockets.pop(port).close()
     return listeners
 
 

@@ -113,7 +113,7 @@ def token(
 
 
 @fault_app.command("add")
-def fault_add(
+def fault_add(  # noqa: PLR0913 - one parameter per option of the command line
     kind: Annotated[
         str,
         typer.Argument(
