@@ -43,7 +43,7 @@ class Events(pulumi.ComponentResource):
         ready = [*self._grant("topic", self._topic), *self._grant("workspace", self._system)]
         for subscription, settings in args.settings.subscriptions.items():
             self._subscribe(subscription, settings, ready)
-        self.subscriptions = tuple(args.settings.subscriptions)
+        self.subscriptions = tuple(sorted(args.settings.subscriptions))
         self.register_outputs({"topic_name": self.topic_name, "topic_endpoint": self.topic_endpoint})
 
     def _build_topic(self) -> Any:
