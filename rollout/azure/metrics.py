@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 NAMESPACE = "Microsoft.MachineLearningServices/workspaces/onlineEndpoints"
 REQUESTS, P95 = "RequestsPerMinute", "RequestLatency_P95"
 _MINUTE = timedelta(minutes=1)
+#: At one minute grain a sum is never below the average: where one of them is not kept, the other says it.
+_COUNTS = ("total", "average")
 _MAX_SERIES = 1000
 #: Not the client's fault: time-out, the scorer's own error (Azure wraps it as 424), too many requests.
 _ERRORS_BELOW_500 = frozenset({408, 424, 429})
@@ -48,14 +50,14 @@ class AzureMetrics:
         wanted = set(deployments)
         requests: dict[tuple[datetime, str], int] = defaultdict(int)
         errors: dict[tuple[datetime, str], int] = defaultdict(int)
-        for point in self._points(REQUESTS, "total", "deployment eq '*' and statusCode eq '*'", first, last):
+        for point in self._points(REQUESTS, _COUNTS, "deployment eq '*' and statusCode eq '*'", first, last):
             count = round(point.value)
             requests[point.minute, point.deployment] += count
             if is_error(point.status):
                 errors[point.minute, point.deployment] += count
         p95 = {
             (point.minute, point.deployment): point.value
-            for point in self._points(P95, "average", "deployment eq '*'", first, last)
+            for point in self._points(P95, ("average",), "deployment eq '*'", first, last)
         }
         return [
             MinuteSample(minute, name, count, errors[minute, name], p95.get((minute, name)) if count else None)
@@ -64,7 +66,7 @@ class AzureMetrics:
         ]
 
     def _points(
-        self, metric: str, aggregation: str, dimensions: str, first: datetime, last: datetime
+        self, metric: str, aggregations: tuple[str, ...], dimensions: str, first: datetime, last: datetime
     ) -> Iterator[_Point]:
         with azure_errors(f"read the metrics {metric} of {self._endpoint_id.rsplit('/', 1)[-1]!r}"):
             results = self._client.query_resources(
@@ -73,13 +75,13 @@ class AzureMetrics:
                 metric_names=[metric],
                 timespan=(first, last),
                 granularity=_MINUTE,
-                aggregations=[aggregation],
+                aggregations=list(aggregations),
                 filter=dimensions,
                 max_results=_MAX_SERIES,
             )
         for result in results:
             for series in (series for one in result.metrics for series in one.timeseries):
-                yield from _points_of(series, aggregation)
+                yield from _points_of(series, aggregations)
 
 
 def is_error(status: str) -> bool:
@@ -90,17 +92,13 @@ def is_error(status: str) -> bool:
     return code >= 500 or code in _ERRORS_BELOW_500
 
 
-def _points_of(series: Any, aggregation: str) -> Iterator[_Point]:
+def _points_of(series: Any, aggregations: tuple[str, ...]) -> Iterator[_Point]:
     dimensions = {name.lower(): value for name, value in series.metadata_values.items()}
     for value in series.data:
-        number = getattr(value, aggregation)
-        if number is not None:
-            yield _Point(
-                dimensions.get("deployment", ""),
-                dimensions.get("statuscode", ""),
-                _floor(value.timestamp),
-                float(number),
-            )
+        numbers = [number for name in aggregations if (number := getattr(value, name)) is not None]
+        if numbers:
+            deployment, status = dimensions.get("deployment", ""), dimensions.get("statuscode", "")
+            yield _Point(deployment, status, _floor(value.timestamp), float(max(numbers)))
 
 
 def _floor(moment: datetime) -> datetime:

@@ -46,20 +46,21 @@ def history(
     from rollout.cli.output import emit, say, show
     from rollout.cli.session import open_session
     from rollout.reports.documents import view_document
+    from rollout.reports.history import history_rows
     from rollout.reports.tables import history_table
 
     session = open_session(endpoint, stack, outputs)
-    rollouts = session.controller.history()[::-1][:limit]
+    rollouts = session.controller.history()[-limit:]
     if json:
-        for view in rollouts:
+        for view in reversed(rollouts):
             emit(view_document(view))
     elif rollouts:
-        show(history_table(session.endpoint.name, rollouts))
+        show(history_table(session.endpoint.name, history_rows(rollouts, session.clock.now())))
     else:
         say(f"no rollout was ever started on {session.endpoint.name}")
 
 
-def audit(
+def audit(  # noqa: PLR0913 - a command's options
     endpoint: Endpoint,
     stack: Stack = "",
     outputs: Outputs = "",
@@ -67,6 +68,7 @@ def audit(
     expected_head: Annotated[
         str, typer.Option("--expected-head", help="A hash kept elsewhere; finds lines cut off the end.", metavar="HASH")
     ] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Bookkeeping lines too.")] = False,
     json: Json = False,
 ) -> None:
     """Every journaled step, with its evidence; checks the hash chain."""
@@ -74,21 +76,21 @@ def audit(
 
     from rollout.cli.output import emit, say, show
     from rollout.cli.session import open_session
+    from rollout.reports.audit import audit_rows, audit_summary
     from rollout.reports.documents import record_document
     from rollout.reports.tables import audit_table
 
     session = open_session(endpoint, stack, outputs)
     report = session.controller.audit(expected_head)
-    records = [one for one in session.controller.records() if rollout in ("", one.rollout)]
+    records = session.controller.records()
     if json:
         for record in records:
-            emit(record_document(record))
+            if rollout in ("", record.rollout):
+                emit(record_document(record))
         emit({"report": asdict(report)})
     else:
-        show(audit_table(records))
-        for sequence in report.stale:
-            say(f"line {sequence}: written under an older fencing number; without effect")
-        say(f"{report.lines} lines, chain {'holds' if report.ok else 'BROKEN'}, head {report.head}")
+        show(audit_table(audit_rows(records, rollout=rollout, everything=everything)))
+        say(audit_summary(report))
     report.raise_if_broken()
 
 

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-Endpoint = Annotated[str, typer.Argument(help="Endpoint, by use case ('churn') or by its Azure name.")]
+Endpoint = Annotated[
+    str, typer.Argument(help="Endpoint, by use case ('churn') or by its Azure name.", metavar="ENDPOINT")
+]
 Stack = Annotated[
     str,
     typer.Option("--stack", "-s", envvar="ROLLOUT_STACK", help="Pulumi stack whose outputs to use.", metavar="NAME"),

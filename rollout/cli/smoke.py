@@ -11,7 +11,9 @@ from rollout.cli.options import DryRun, Endpoint, Json, Outputs, Payload, Stack
 
 def smoke(  # noqa: PLR0913 - a command's options
     endpoint: Endpoint,
-    deployment: Annotated[str, typer.Argument(help="Deployment; default: the rollout's green.")] = "",
+    deployment: Annotated[
+        str, typer.Argument(help="Deployment; default: the rollout's green.", metavar="DEPLOYMENT")
+    ] = "",
     stack: Stack = "",
     outputs: Outputs = "",
     requests: Annotated[

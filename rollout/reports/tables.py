@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from rollout.analysis.plan import Plan, StepPlan
     from rollout.analysis.verdict import Check
     from rollout.controller.ports import LiveEndpoint, MinuteSample
-    from rollout.controller.records import Record
     from rollout.controller.views import RolloutView
+    from rollout.reports.audit import AuditRow
+    from rollout.reports.history import HistoryRow
 
 _BAR = 20
 _VERDICT_STYLE = {"pass": "green", "fail": "bold red", "provider-error": "magenta"}
@@ -144,38 +145,33 @@ def _plan_row(step: StepPlan) -> list[str]:
     return [f"{step.weight} %", rate, f"{step.bake_minutes:g}", str(step.expected_requests), *sights]
 
 
-def history_table(endpoint: str, rollouts: Sequence[RolloutView]) -> Table:
+def history_table(endpoint: str, rows: Sequence[HistoryRow]) -> Table:
     """A line a rollout."""
-    made = table("started (UTC)", "rollout", "model", "by", "outcome", ">green", ">took", "reason", title=endpoint)
-    for view in rollouts:
+    made = table(
+        "started (UTC)", "rollout", "model", "by", "outcome", ">reached", ">min", "traffic", "why", title=endpoint
+    )
+    for row in rows:
+        style = _PHASE_STYLE.get(row.outcome.partition(" ")[0], "yellow")
         made.add_row(
-            f"{view.started_at:%Y-%m-%d %H:%M}",
-            view.id,
-            view.model,
-            view.started_by,
-            Text(view.title, style=_style(view)),
-            f"{view.at_weight or view.weights.get(view.green, 0)} %",
-            ago(view.finished_at - view.started_at) if view.finished_at else "-",
-            Text(first_line(view.reason)),
+            row.started,
+            row.rollout,
+            row.model,
+            row.started_by,
+            Text(row.outcome, style=style),
+            f"{row.highest_weight} %",
+            f"{row.minutes:g}",
+            row.traffic,
+            Text(first_line(row.reason)),
         )
     return made
 
 
-def audit_table(records: Sequence[Record]) -> Table:
-    """A line a journal line."""
-    made = table(">#", "time (UTC)", "rollout", "who", ">fence", "what", "weights", "hash")
-    for record in records:
-        before, after = show_weights(record.weights_before), show_weights(record.weights_after)
-        made.add_row(
-            str(record.sequence),
-            record.time[:19].replace("T", " "),
-            record.rollout,
-            record.actor,
-            str(record.fencing),
-            record.kind.value,
-            Text(after if before == after else f"{before} -> {after}"),
-            Text(record.hash[:12], style="dim"),
-        )
+def audit_table(rows: Sequence[AuditRow]) -> Table:
+    """A line a journal line. Who wrote it under which fencing number: 'anna@host #3'."""
+    made = table(">#", "time (UTC)", "who", "what happened", "traffic")
+    for row in rows:
+        what = Text.assemble((f"{row.kind} ", "bold"), first_line(row.what))
+        made.add_row(str(row.sequence), row.time, f"{row.actor} #{row.fencing}", what, row.traffic)
     return made
 
 
