@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from rollout.controller.ports import Endpoints, LiveEndpoint, Metrics, MinuteSample, ProbeResult
 from rollout.controller.state import Phase, RolloutState
-from rollout.errors import Unavailable
+from rollout.errors import RolloutError
 
 #: How far before green's first request blue is looked at, so that the test knows what blue is like.
 LOOK_BACK = timedelta(minutes=30)
@@ -35,14 +35,14 @@ def gather(state: RolloutState, endpoints: Endpoints, metrics: Metrics, now: dat
     """Live endpoint, and while green has live traffic the minutes of both sides. A source that fails is told, not raised."""
     try:
         live = endpoints.live()
-    except Unavailable as error:
+    except RolloutError as error:
         return Evidence(live_error=error.message, real_now=real_now)
     if state.phase is not Phase.BAKING or state.first_shift is None:
         return Evidence(live=live, real_now=real_now)
     names = [name for name in (state.green, state.blue) if name]
     try:
         samples = metrics.minutes(names, state.first_shift - LOOK_BACK, now)
-    except Unavailable as error:
+    except RolloutError as error:
         return Evidence(live=live, metrics_error=error.message, real_now=real_now)
     return Evidence(
         live=live,

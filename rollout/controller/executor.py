@@ -16,7 +16,7 @@ from rollout.controller.decision import GLANCE, RESTING, Action, Decision
 from rollout.controller.effects import Effect, EffectKind, Purpose, strip
 from rollout.controller.evidence import Evidence, gather
 from rollout.controller.journal import Journal
-from rollout.controller.judgement import TARGET_REQUESTS, target_timeout_ms
+from rollout.controller.judgement import TARGET_GLANCE, TARGET_REQUESTS, target_timeout_ms
 from rollout.controller.perform import Outcome, perform
 from rollout.controller.ports import Lease, Weights
 from rollout.controller.records import Kind
@@ -86,8 +86,11 @@ class Executor:
 
     def _ask_target(self, evidence: Evidence) -> Evidence:
         state = self._state()
+        blue, timeout = state.blue or "", target_timeout_ms(state.policy)
         try:
-            results = self._world.prober.probe(state.blue or "", TARGET_REQUESTS, target_timeout_ms(state.policy))
+            results = list(self._world.prober.probe(blue, TARGET_GLANCE, timeout))
+            if any(result.status == 200 for result in results):
+                results += self._world.prober.probe(blue, TARGET_REQUESTS - TARGET_GLANCE, timeout)
         except RolloutError as error:
             return replace(evidence, target_error=error.message)
         return replace(evidence, target=tuple(results))
@@ -138,7 +141,7 @@ class Executor:
         self._lease.renew()
         world = self._world
         try:
-            outcome = perform(effect, self._state(), world.endpoints, world.prober, self._lease)
+            outcome = perform(effect, self._state(), world.endpoints, world.prober)
         except Unavailable as error:
             self._rest(self._unavailable(effect, error))
             return False

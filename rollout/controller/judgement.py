@@ -14,8 +14,9 @@ from rollout.controller.evidence import Evidence
 from rollout.controller.ports import LiveEndpoint, MinuteSample, ProbeResult
 from rollout.controller.state import Phase, RolloutState
 
-#: Requests that blue is asked before traffic goes back to it.
+#: Requests that blue is asked before traffic goes back to it; the first few tell whether it answers at all.
 TARGET_REQUESTS = 20
+TARGET_GLANCE = 4
 
 #: A blue that errs this much less than green is the better place, be it slow.
 _MUCH_BETTER = 0.05

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rollout.analysis.verdict import Check, Verdict
 from rollout.checks import smoke
 from rollout.controller.effects import Effect, EffectKind, Purpose, same_weights, show_weights
-from rollout.controller.ports import Endpoints, Lease, Prober, Weights
+from rollout.controller.ports import Endpoints, Prober, Weights
 from rollout.controller.state import RolloutState
-from rollout.errors import Busy, RolloutError, Unavailable
+from rollout.errors import BadInput, Busy, NotFound, RolloutError, Unavailable
 
 #: Writes per effect while the read-back shows that an update was lost.
 MOST_WRITES = 3
-
-#: Real seconds between renewals of the lease while a long effect runs.
-RENEW_EVERY = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +27,17 @@ class Outcome:
     writes: int = 0
 
 
-def perform(effect: Effect, state: RolloutState, endpoints: Endpoints, prober: Prober, lease: Lease) -> Outcome:
-    """Do `effect`. Unavailable: it may or may not have happened. Busy: the lease is lost; stop."""
-    with _kept_alive(lease):
-        try:
-            return _perform(effect, state, endpoints, prober)
-        except (Unavailable, Busy):
-            raise
-        except RolloutError as error:
-            if effect.purpose is Purpose.ROLL_BACK:
-                # The way back is never given up: asked again at the next tick.
-                raise Unavailable(f"the way back was refused: {error.message}", way_out=error.way_out) from error
-            return Outcome(failure=error.message)
+def perform(effect: Effect, state: RolloutState, endpoints: Endpoints, prober: Prober) -> Outcome:
+    """Do `effect`. Unavailable: it may or may not have happened, ask again. Busy: somebody else is at work; stop."""
+    try:
+        return _perform(effect, state, endpoints, prober)
+    except (Unavailable, Busy):
+        raise
+    except RolloutError as error:
+        if effect.purpose is Purpose.ROLL_BACK:
+            # The way back is never given up: asked again at the next tick.
+            raise Unavailable(f"the way back was refused: {error.message}", way_out=error.way_out) from error
+        return Outcome(failure=error.message)
 
 
 def _perform(effect: Effect, state: RolloutState, endpoints: Endpoints, prober: Prober) -> Outcome:
@@ -62,7 +56,9 @@ def _smoke(effect: Effect, state: RolloutState, prober: Prober) -> tuple[Check, 
     policy = state.policy.smoke
     try:
         results = prober.probe(effect.deployment, policy.requests, smoke.timeout_ms(policy))
-    except Unavailable as error:
+    except (BadInput, NotFound):
+        raise  # nothing to ask green with: waiting does not help
+    except RolloutError as error:
         return (Check("smoke", Verdict.PROVIDER_ERROR, error.message),)
     return smoke.judge(results, policy)
 
@@ -83,24 +79,3 @@ def _write_weights(effect: Effect, state: RolloutState, endpoints: Endpoints) ->
         if not lost and effect.purpose is not Purpose.ROLL_BACK:
             break
     raise Unavailable(f"wrote {show_weights(target)}, read back {show_weights(after)}")
-
-
-@contextmanager
-def _kept_alive(lease: Lease) -> Iterator[None]:
-    """Renews the lease while the effect runs; a renewal that fails shows at the next `lease.renew()`."""
-    over = threading.Event()
-
-    def renew() -> None:
-        while not over.wait(RENEW_EVERY):
-            try:
-                lease.renew()
-            except RolloutError:
-                return
-
-    thread = threading.Thread(target=renew, name="lease", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()

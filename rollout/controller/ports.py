@@ -96,7 +96,7 @@ class Prober(Protocol):
 
 
 class Lease(Protocol):
-    """The right to act on one endpoint, until it expires or is released."""
+    """The right to act on one endpoint, until released; it keeps itself alive while its process lives."""
 
     @property
     def fencing_number(self) -> int:
