@@ -12,7 +12,6 @@ from sandbox.kernel.errors import AzureError
 from sandbox.ml.http import Call, listing, user_error
 from sandbox.ml.serving import console, rules
 from sandbox.ml.serving.endpoints import Endpoints, accepted
-from sandbox.ml.serving.prepare import asset_id
 from sandbox.ml.serving.routing import SERVED
 from sandbox.ml.serving.state import ServingState
 
@@ -37,7 +36,7 @@ class Deployments:
         """Replaces the deployment; running instances serve until the new ones are ready."""
         body = await call.body()
         before = call.arm.get(self._id(call))
-        return self._write(call, self._wanted(call, body, before), before)
+        return self._write(call, await self._wanted(call, body, before), before)
 
     async def patch(self, call: Call) -> Response:
         """Merges tags and sku; a new sku.capacity scales."""
@@ -47,7 +46,7 @@ class Deployments:
         merged = before.document()
         merged["tags"] = body.get("tags", before.tags)
         merged["sku"] = {**(before.sku or {}), **(body.get("sku") or {})}
-        return self._write(call, self._wanted(call, merged, before), before)
+        return self._write(call, await self._wanted(call, merged, before), before)
 
     async def delete(self, call: Call) -> Response:
         endpoint = self._endpoints.find(call)
@@ -89,7 +88,7 @@ class Deployments:
             )
         return deployment
 
-    def _wanted(self, call: Call, body: Json, before: Resource | None) -> Resource:
+    async def _wanted(self, call: Call, body: Json, before: Resource | None) -> Resource:
         endpoint = self._endpoints.find(call)
         rules.check_name("deployment", call["deployment"])
         rules.check_idle(endpoint, "endpoint")
@@ -102,7 +101,7 @@ class Deployments:
                 " Delete and re-create."
             )
         properties = rules.deployment_properties(body.get("properties") or {})
-        self._check_assets(call, properties)
+        await self._check_assets(call, properties)
         base = before or call.arm.new(self._id(call))
         sku = {"name": "Default", **(body.get("sku") or {}), "capacity": rules.instance_count(body.get("sku"))}
         wanted = Resource.from_document(
@@ -119,7 +118,7 @@ class Deployments:
         resolve(call.arm, call.sandbox.settings.tenant_id, wanted, before)
         return wanted
 
-    def _check_assets(self, call: Call, properties: Json) -> None:
+    async def _check_assets(self, call: Call, properties: Json) -> None:
         """What the deployment names must be there before anything is kept."""
         code = (properties.get("codeConfiguration") or {}).get("codeId")
         named = (
@@ -128,10 +127,14 @@ class Deployments:
             ("codes", code),
         )
         for kind, reference in named:
-            if reference and call.arm.get(asset_id(call.workspace.id, kind, reference)) is None:
-                raise rules.refused(f"The deployment names '{reference}', which is not one of the workspace's {kind}.")
+            if reference:
+                await self._state.materials.check(call.workspace, kind, reference)
 
     def _write(self, call: Call, wanted: Resource, before: Resource | None) -> Response:
+        current = call.arm.get(wanted.id)
+        if (current and current.etag) != (before and before.etag):  # somebody wrote while the assets were looked up
+            rules.check_idle(current, "deployment")
+            raise rules.refused(f"The deployment '{wanted.name}' was changed meanwhile. Try again.", 409, "Conflict")
         wanted.provisioning_state = "Creating" if before is None else "Updating"
         call.arm.put(wanted, call.request.state.principal)
         operation = call.arm.operations.start(self._deploy(wanted), wanted.id)

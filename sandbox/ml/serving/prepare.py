@@ -8,43 +8,33 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from sandbox.arm.ids import parse
 from sandbox.arm.model import Resource
-from sandbox.arm.state import ArmState
 from sandbox.kernel.errors import AzureError
 from sandbox.ml.conda import CondaError, EnvironmentSpec
 from sandbox.ml.envs import EnvironmentBuilder, EnvironmentFailed, tail
 from sandbox.ml.serving.console import INITIALIZER_LOG
+from sandbox.ml.serving.materials import Materials, asset_id
 from sandbox.ml.serving.spec import Limits, Probe, ReplicaSpec
 
 #: What serves the score script, as on Azure. These versions replace what a conda file asks for.
 SERVER_REQUIREMENTS = ("azureml-inference-server-http==1.5.1", "gunicorn==23.0.0")
 _REPLACED = re.compile(r"^(azureml-inference-server-http|azureml-defaults|gunicorn)\b", re.IGNORECASE)
 _MLFLOW_SCRIPT = Path(__file__).parent / "inside" / "mlflow_score.py"
-_SHORT_ID = re.compile(r"azureml:(?P<name>[^:@/]+):(?P<version>[^:@/]+)")
-
-
-class Materials(Protocol):
-    """Where models and code come from: `MlState` in the sandbox. Blocking."""
-
-    def model_folder(self, resource: Resource) -> Path:
-        """The registered file or folder, by its own name."""
-
-    def code_folder(self, resource: Resource) -> Path:
-        """The folder that was uploaded."""
+#: Smaller files are copied, so that a score script that writes to its model's folder spoils nobody else's.
+_LINKED_FROM_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Preparer:
     """Prepares replicas of deployments below `folder`s that the caller gives."""
 
-    arm: ArmState
     environments: EnvironmentBuilder
     materials: Materials
 
@@ -60,14 +50,13 @@ class Preparer:
     async def _prepare(self, deployment: Resource, workspace: Resource, folder: Path, journal: _Journal) -> ReplicaSpec:
         properties = deployment.properties
         generation = folder / "generations" / _fingerprint(properties)
-        model = self._asset(workspace, "models", properties.get("model"))
-        code = self._asset(workspace, "codes", (properties.get("codeConfiguration") or {}).get("codeId"))
-        model_dir = await self._place_model(model, generation, journal) if model is not None else None
-        if code is not None:
-            app_root, script = await self._place_code(code, properties["codeConfiguration"], generation, journal)
+        model, configuration = properties.get("model"), properties.get("codeConfiguration")
+        model_dir = await self._place_model(workspace, model, generation, journal) if model else None
+        if configuration:
+            app_root, script = await self._place_code(workspace, configuration, generation, journal)
         else:
-            app_root, script = _place_mlflow_script(model, model_dir, generation)
-        python = await self._build(self._environment(properties, workspace, model_dir), journal)
+            app_root, script = _place_mlflow_script(str(model), model_dir, generation)
+        python = await self._build(await self._environment(properties, workspace, model_dir), journal)
         limits, variables = Limits.read(properties.get("requestSettings")), _variables(deployment)
         return ReplicaSpec(
             python=python,
@@ -82,51 +71,35 @@ class Preparer:
             liveness=Probe.read(properties.get("livenessProbe"), "properties.livenessProbe"),
         )
 
-    def _asset(self, workspace: Resource, kind: str, reference: str | None) -> Resource | None:
-        if not reference:
-            return None
-        identity = asset_id(workspace.id, kind, reference)
-        resource = self.arm.get(identity)
-        if resource is None:
-            raise AzureError(400, "ResourceNotFound", f"The deployment names '{reference}', which does not exist.")
-        return resource
-
-    async def _place_model(self, model: Resource, generation: Path, journal: _Journal) -> Path:
+    async def _place_model(self, workspace: Resource, reference: str, generation: Path, journal: _Journal) -> Path:
         """Azure's layout: AZUREML_MODEL_DIR is .../azureml-models/NAME/VERSION, the file or folder lies below it."""
-        name, version = parse(model.id).names[-2:]
+        name, version = parse(asset_id(workspace.id, "models", reference)).names[-2:]
         target = generation / "azureml-models" / name / version
         if not target.exists():
             journal.write(f"downloading model {name}:{version}")
-            source = await self._fetch(lambda: self.materials.model_folder(model), f"model {name}:{version}")
-            await asyncio.to_thread(_copy, source, target / source.name, _link)
+            files = await self.materials.model(workspace, reference)
+            await _place(files.path, target / files.name)
         return target
 
     async def _place_code(
-        self, code: Resource, configuration: Mapping[str, Any], generation: Path, journal: _Journal
+        self, workspace: Resource, configuration: Mapping[str, Any], generation: Path, journal: _Journal
     ) -> tuple[Path, str]:
         target, script = generation / "code", str(configuration["scoringScript"])
         if not target.exists():
-            journal.write(f"downloading code {parse(code.id).names[-2]}")
-            source = await self._fetch(lambda: self.materials.code_folder(code), "code")
-            await asyncio.to_thread(_copy, source, target, shutil.copy2)
+            journal.write("downloading code")
+            await _place(await self.materials.code(workspace, configuration["codeId"]), target)
         if not (target / script).is_file():
             there = ", ".join(sorted(path.name for path in target.iterdir())[:20])
             raise AzureError(400, "BadArgument", f"The scoring script '{script}' is not in the code folder ({there}).")
         return target, script
 
-    async def _fetch(self, load: Callable[[], Path], what: str) -> Path:
-        try:
-            return await asyncio.to_thread(load)
-        except OSError as error:
-            raise AzureError(400, "StorageError", f"Downloading {what} failed: {error}") from error
-
-    def _environment(
+    async def _environment(
         self, properties: Mapping[str, Any], workspace: Resource, model_dir: Path | None
     ) -> EnvironmentSpec:
-        environment = self._asset(workspace, "environments", properties.get("environmentId"))
+        reference = properties.get("environmentId")
         try:
-            if environment is not None:
-                return _environment_spec(environment)
+            if reference:
+                return _environment_spec(await self.materials.environment(workspace, reference))
             return _mlflow_environment(model_dir)
         except CondaError as error:
             raise AzureError(400, "BadEnvironment", f"The environment can't be built: {error}") from error
@@ -141,18 +114,6 @@ class Preparer:
         except EnvironmentFailed as error:
             journal.write(tail(error.log))
             raise AzureError(400, "ImageBuildFailure", str(error)) from error
-
-
-def asset_id(workspace_id: str, kind: str, reference: str) -> str:
-    """The ARM id behind `azureml:name:version`, an ARM id, or an ARM id with `azureml:` before it."""
-    if reference.startswith("azureml://registries/"):
-        raise AzureError(501, "NotImitatedBySandbox", f"The sandbox has no registries: '{reference}'.")
-    if (short := _SHORT_ID.fullmatch(reference)) is not None:
-        return f"{workspace_id}/{kind}/{short['name']}/versions/{short['version']}"
-    reference = reference.removeprefix("azureml:")
-    if not reference.startswith("/subscriptions/") or f"/{kind}/" not in reference.lower():
-        raise AzureError(400, "BadRequest", f"'{reference}' does not name one of the workspace's {kind}.")
-    return reference
 
 
 class _Journal:
@@ -173,34 +134,43 @@ def _fingerprint(properties: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _copy(source: Path, target: Path, copy: Callable[[str, str], object]) -> None:
-    """Into a folder beside `target` first, so that a half copy is never taken for a whole one."""
-    partial = target.with_name(target.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    if source.is_dir():
-        shutil.copytree(source, partial, copy_function=copy)
-    else:
-        partial.unlink(missing_ok=True)
-        copy(str(source), str(partial))
-    partial.replace(target)
-
-
-def _link(source: str, target: str) -> None:
-    """A model may be large and is only read, so it is not copied where that can be helped."""
+async def _place(source: Path, target: Path) -> None:
     try:
-        os.link(source, target)
-    except OSError:  # another file system
+        await asyncio.to_thread(_copy, source, target)
+    except OSError as error:
+        raise AzureError(400, "StorageError", f"Downloading {target.name} failed: {error}") from error
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Into a folder beside `target` first, so that a half copy is never taken for a whole one."""
+    partial = target.parent.with_name(target.parent.name + ".partial") / target.name
+    shutil.rmtree(partial.parent, ignore_errors=True)
+    partial.parent.mkdir(parents=True)
+    if source.is_dir():
+        shutil.copytree(source, partial, copy_function=_copy_file)
+    else:
+        _copy_file(str(source), str(partial))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial.replace(target)
+    partial.parent.rmdir()
+
+
+def _copy_file(source: str, target: str) -> None:
+    if Path(source).stat().st_size >= _LINKED_FROM_BYTES:
+        try:
+            os.link(source, target)
+        except OSError:  # another file system
+            shutil.copy2(source, target)
+    else:
         shutil.copy2(source, target)
 
 
-def _place_mlflow_script(model: Resource | None, model_dir: Path | None, generation: Path) -> tuple[Path, str]:
-    if model is None or model_dir is None or mlflow_root(model_dir) is None:
-        name = model.name if model else "none"
+def _place_mlflow_script(model: str, model_dir: Path | None, generation: Path) -> tuple[Path, str]:
+    if model_dir is None or mlflow_root(model_dir) is None:
         raise AzureError(
             400,
             "BadArgument",
-            f"The model ({name}) is not an MLflow model, so the deployment needs codeConfiguration and environmentId.",
+            f"The model '{model}' is not an MLflow model, so the deployment needs codeConfiguration and environmentId.",
         )
     root = generation / "mlflow_resources"
     root.mkdir(parents=True, exist_ok=True)
@@ -229,9 +199,9 @@ def _mlflow_environment(model_dir: Path | None) -> EnvironmentSpec:
     )
 
 
-def _environment_spec(environment: Resource) -> EnvironmentSpec:
-    conda = environment.properties.get("condaFile")
-    if environment.properties.get("inferenceConfig"):
+def _environment_spec(environment: Mapping[str, Any]) -> EnvironmentSpec:
+    conda = environment.get("condaFile")
+    if environment.get("inferenceConfig"):
         raise AzureError(501, "NotImitatedBySandbox", "The sandbox runs no custom containers (inferenceConfig).")
     return EnvironmentSpec.from_conda(conda) if conda else EnvironmentSpec()
 

@@ -19,7 +19,8 @@ from sandbox.kernel.context import Sandbox
 from sandbox.kernel.errors import AzureError
 from sandbox.ml.envs import EnvironmentBuilder
 from sandbox.ml.serving import telemetry
-from sandbox.ml.serving.prepare import Materials, Preparer
+from sandbox.ml.serving.materials import Materials, WorkspaceAssets
+from sandbox.ml.serving.prepare import Preparer
 from sandbox.ml.serving.process import ReplicaFailed, end_survivors
 from sandbox.ml.serving.routing import SERVED, endpoint_route, workspace_name
 from sandbox.ml.serving.rules import instance_count
@@ -38,7 +39,7 @@ _STOP_GRACE = 3.0
 
 
 class ServingState:
-    """`materials` gives models and code; without it, `sandbox.states["ml"]` does."""
+    """Endpoints of all workspaces. `materials`: where models and code come from, the workspaces' assets by default."""
 
     def __init__(self, sandbox: Sandbox, materials: Materials | None = None) -> None:
         self.sandbox = sandbox
@@ -46,8 +47,8 @@ class ServingState:
         self.gateway = GatewayClient(sandbox.settings)
         self.runners: dict[str, Runner] = {}
         self._endpoints: set[str] = set()
-        self._materials = materials
-        self._environments = EnvironmentBuilder(sandbox.home)
+        self.materials = materials or WorkspaceAssets(sandbox)
+        self._preparer = Preparer(EnvironmentBuilder(sandbox.home), self.materials)
         self._source, self._version = uuid.uuid4().hex, 0
         self._published: RoutingTable | None = None
         self._publishing = asyncio.Lock()
@@ -115,7 +116,7 @@ class ServingState:
     async def deploy(self, deployment: Resource) -> None:
         """The deployment's instances run what its document says; AzureError (and the old ones still run) otherwise."""
         workspace, folder = self.workspace_of(deployment), self.folder(deployment)
-        spec = await self._preparer().prepare(deployment, workspace, folder)
+        spec = await self._preparer.prepare(deployment, workspace, folder)
         runner = self.runners.get(deployment.key) or self._new_runner(deployment, folder)
         self.runners[deployment.key] = runner
         self._telemetry.write_faults(deployment.id, folder)
@@ -152,9 +153,6 @@ class ServingState:
         replicas = {key: runner.routes() for key, runner in self.runners.items()}
         routes = [endpoint_route(each, self.deployments(each.id).values(), replicas) for each in self.endpoints()]
         return RoutingTable(endpoints=tuple(routes))
-
-    def _preparer(self) -> Preparer:
-        return Preparer(self.arm, self._environments, self._materials or self.sandbox.states["ml"])
 
     def _new_runner(self, deployment: Resource, folder: Path) -> Runner:
         identity = parse(deployment.id)

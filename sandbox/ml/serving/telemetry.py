@@ -95,8 +95,14 @@ class Telemetry:
         monitor = self._sandbox.states.get("monitor")
         if monitor is None:
             return
+        names = parse(runner.deployment_id).names
         memory = psutil.virtual_memory().total
         for instance in list(runner.instances):
             if (usage := instance.usage()) is not None:
-                used = 100.0 * usage.memory_bytes / memory
-                monitor.gauge(runner.deployment_id, instance.id, cpu_percent=usage.cpu_percent, memory_percent=used)
+                monitor.gauge(
+                    (names[0], names[-2]),
+                    names[-1],
+                    instance.id,
+                    cpu_percent=min(100.0, usage.cpu_percent / (psutil.cpu_count() or 1)),
+                    memory_percent=100.0 * usage.memory_bytes / memory,
+                )
