@@ -67,7 +67,11 @@ def build(target: Path, version: str, report: Report) -> None:
     flags = f"-s -w -X {_VERSION_VARIABLE}={version}"
     try:
         total = _count_packages(go, report)
-        _compile([go, "build", "-v", "-mod=readonly", "-ldflags", flags, "-o", str(temporary), _PACKAGE], total, report)
+        _compile(
+            [go, "build", "-v", "-mod=readonly", "-buildvcs=false", "-ldflags", flags, "-o", str(temporary), _PACKAGE],
+            total,
+            report,
+        )
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)

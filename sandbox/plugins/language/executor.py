@@ -82,9 +82,9 @@ def _run(program: Path) -> None:
         runpy.run_path(str(main_file), run_name="__main__")
     except (pulumi.RunError, grpc.RpcError):
         raise
-    except SystemExit as exit_:
-        if exit_.code not in (None, 0):
-            raise _ProgramError(f"SystemExit: {exit_.code}") from exit_
+    except SystemExit as end:
+        if end.code not in (None, 0):
+            raise
     except Exception as error:
         raise _ProgramError(_own_traceback(error)) from error
 

@@ -90,7 +90,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         if child.returncode == BAIL_EXIT_CODE:
             return language_pb2.RunResponse(bail=True)
         if child.returncode != 0:
-            return language_pb2.RunResponse(error=f"the program ended with exit code {child.returncode}")
+            return language_pb2.RunResponse(error=f"Program exited with non-zero exit code: {child.returncode}")
         return language_pb2.RunResponse()
 
     def RunPlugin(
