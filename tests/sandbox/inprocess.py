@@ -48,7 +48,7 @@ def served(sandbox: Sandbox, apps: Mapping[str, ASGIApp]) -> Iterator[asyncio.Ab
                 log_config=None,
                 access_log=False,
                 lifespan="off",
-                timeout_graceful_shutdown=1,
+                timeout_graceful_shutdown=0,
                 ssl_certfile=files.server,
                 ssl_context_factory=lambda _config, _default: context,
             )
