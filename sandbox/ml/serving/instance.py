@@ -15,6 +15,8 @@ from sandbox.ml.serving.spec import ReplicaSpec
 
 log = logging.getLogger("sandbox.ml.serving")
 
+#: Seconds that a process which has stopped answering gets to end by itself.
+BROKEN_GRACE = 1.0
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 30.0
 #: A process that ran this long without a crash starts the backoff anew.
 STEADY_SECONDS = 60.0
@@ -43,7 +45,7 @@ class Instance:
         try:
             await self._launch()
         except BaseException:
-            await self._end()
+            await self._end(BROKEN_GRACE)
             raise
         self._keeper = asyncio.create_task(self._keep(), name=f"keep {self._label}-{self.id}")
 
@@ -88,7 +90,7 @@ class Instance:
             self.restarts += 1
             self._note(f"{cause}; restart {self.restarts}")
             await self._changed()
-            await self._end()
+            await self._end(BROKEN_GRACE)
             if time.monotonic() - started > STEADY_SECONDS:
                 backoff = FIRST_BACKOFF
             while not self.ready:
@@ -98,7 +100,7 @@ class Instance:
                     await self._launch()
                 except ReplicaFailed as error:
                     self._note(f"{error}; tried again in {backoff:g} s")
-                    await self._end()
+                    await self._end(BROKEN_GRACE)
             await self._changed()
 
     async def _until_broken(self) -> str:
