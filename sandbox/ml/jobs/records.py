@@ -1,0 +1,71 @@
+"""A job's document: statuses as Azure names them, and what the run history tells of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sandbox.arm.model import Resource
+from sandbox.kernel.settings import Settings
+from sandbox.ml.http import PROVIDER
+
+TYPE = f"{PROVIDER}/workspaces/jobs"
+NOT_STARTED, QUEUED, PREPARING, RUNNING = "NotStarted", "Queued", "Preparing", "Running"
+FINALIZING, COMPLETED, FAILED, CANCELED = "Finalizing", "Completed", "Failed", "Canceled"
+CANCEL_REQUESTED = "CancelRequested"
+ENDED = frozenset({COMPLETED, FAILED, CANCELED})
+#: MLflow's word for how a run ended.
+MLFLOW_STATUS = {COMPLETED: "FINISHED", FAILED: "FAILED", CANCELED: "KILLED"}
+#: What a job's owner may change after it was submitted.
+CHANGEABLE = ("displayName", "description", "tags", "properties", "isArchived")
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+
+def is_over(job: Resource) -> bool:
+    return job.properties.get("status") in ENDED
+
+
+def services(settings: Settings, experiment_id: str | None, run_id: str | None) -> dict[str, Any]:
+    """Links to the run in MLflow; azure-ai-ml appends `&tid=...` to Studio's, so it ends in a query."""
+    tracking = settings.url("mlflow")
+    made = {"Tracking": {"jobServiceType": "Tracking", "endpoint": tracking, "status": "Running", "properties": {}}}
+    if run_id:
+        studio = f"{tracking}/#/experiments/{experiment_id}/runs/{run_id}?"
+        made["Studio"] = {"jobServiceType": "Studio", "endpoint": studio, "status": "Running", "properties": {}}
+    return made
+
+
+def run_document(job: Resource) -> dict[str, Any]:
+    """The job as the run history's `Run`."""
+    properties, private = job.properties, job.private
+    error = private.get("error")
+    return {
+        "runId": job.name,
+        "rootRunId": private.get("parent") or job.name,
+        "parentRunId": private.get("parent"),
+        "status": properties["status"],
+        "displayName": properties.get("displayName") or job.name,
+        "description": properties.get("description"),
+        "experimentId": private.get("experimentId"),
+        "runType": "azureml.scriptrun" if properties["jobType"] == "Command" else "azureml.sweep",
+        "createdUtc": job.system_data.get("createdAt"),
+        "startTimeUtc": private.get("startedAt"),
+        "endTimeUtc": private.get("endedAt"),
+        "tags": properties.get("tags") or {},
+        "properties": properties.get("properties") or {},
+        "hidden": bool(properties.get("isArchived")),
+        "error": {"error": error} if error else None,
+        "warnings": [],
+        "outputs": {
+            name: {"assetId": output_asset(job, name), "type": str(output.get("jobOutputType") or "uri_folder")}
+            for name, output in (properties.get("outputs") or {}).items()
+        },
+    }
+
+
+def output_asset(job: Resource, name: str) -> str:
+    """The id of the data asset that stands for an output."""
+    return f"azureml://{job.id.lstrip('/')}/outputs/{name}"

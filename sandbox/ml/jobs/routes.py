@@ -1,0 +1,119 @@
+"""ARM's routes for jobs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute
+
+from sandbox.arm.model import Resource
+from sandbox.kernel.context import Sandbox
+from sandbox.kernel.errors import AzureError
+from sandbox.ml.assets import drop_nulls, selected
+from sandbox.ml.http import Call, listing, user_error, workspace_route
+from sandbox.ml.jobs import records
+from sandbox.ml.jobs.spec import CommandSpec
+from sandbox.ml.jobs.workdir import default_output
+
+#: What a second PUT of a job may not change.
+_FIXED = ("command", "codeId", "environmentId", "computeId", "experimentName", "jobType")
+
+
+def routes(sandbox: Sandbox) -> list[BaseRoute]:
+    return [
+        workspace_route(sandbox, "/jobs", {"GET": list_jobs}),
+        workspace_route(sandbox, "/jobs/{job}", {"GET": get_job, "PUT": put_job, "DELETE": delete_job}),
+        workspace_route(sandbox, "/jobs/{job}/cancel", {"POST": cancel_job}),
+    ]
+
+
+def find(call: Call) -> Resource:
+    """AzureError 404 when there is no such job."""
+    job = call.arm.get(call.id("jobs", call["job"]))
+    if job is None:
+        raise user_error(f"Run {call['job']} was not found in workspace {call.workspace.name}.", 404)
+    return job
+
+
+async def list_jobs(call: Call) -> Response:
+    jobs = [each for each in call.arm.children(call.workspace.id, records.TYPE) if not each.private.get("parent")]
+    if kind := call.query.get("jobType"):
+        jobs = [each for each in jobs if each.properties["jobType"].lower() == kind.lower()]
+    return listing([each.document() for each in selected(call, jobs)])
+
+
+async def get_job(call: Call) -> Response:
+    return JSONResponse(find(call).document())
+
+
+async def put_job(call: Call) -> Response:
+    properties = drop_nulls(await call.properties())
+    old = call.arm.get(call.id("jobs", call["job"]))
+    if old is not None:
+        return JSONResponse(_change(call, old, properties).document())
+    kind = properties.get("jobType")
+    if kind != "Command":
+        raise AzureError(501, "NotImitatedBySandbox", f"The sandbox does not imitate jobs of type {kind!r}.")
+    spec = CommandSpec.read(call["job"], properties)
+    check_compute(call, spec)
+    job = call.arm.new(call.id("jobs", call["job"]))
+    job.properties = _complete(call, job.name, spec, properties)
+    call.arm.put(job, call.request.state.principal)
+    call.ml.datastores.ensure(call.workspace)
+    call.ml.jobs.submit(call.workspace, job, spec)
+    return JSONResponse(job.document(), 201)
+
+
+def _change(call: Call, job: Resource, properties: dict[str, Any]) -> Resource:
+    for key in _FIXED:
+        if key in properties and properties[key] != job.properties.get(key):
+            raise user_error(f"Job {job.name} was submitted; its {key} can't be changed.")
+    job.properties |= {key: properties[key] for key in records.CHANGEABLE if key in properties}
+    return call.arm.put(job, call.request.state.principal)
+
+
+def _complete(call: Call, name: str, spec: CommandSpec, properties: dict[str, Any]) -> dict[str, Any]:
+    outputs = {
+        key: {"description": None, "mode": "ReadWriteMount", **drop_nulls(value or {})}
+        for key, value in (properties.get("outputs") or {}).items()
+    }
+    for key, output in outputs.items():
+        output["uri"] = output.get("uri") or default_output(name, key)
+    return {
+        "tags": {}, "properties": {}, "inputs": {}, "isArchived": False, "limits": {"jobLimitsType": "Command"},
+        "resources": {"instanceCount": 1, "properties": {}}, **properties,
+        "outputs": outputs, "displayName": spec.display_name, "experimentName": spec.experiment,
+        "status": records.NOT_STARTED, "services": records.services(call.sandbox.settings, None, None),
+    }  # fmt: skip
+
+
+def check_compute(call: Call, spec: CommandSpec) -> None:
+    """AzureError 400 for a compute that the workspace does not have."""
+    if not spec.compute_id or "/computes/" not in spec.compute_id.lower():
+        return
+    if call.arm.get(spec.compute_id) is None:
+        name = spec.compute_id.rpartition("/")[2]
+        raise user_error(f"Unknown compute target '{name}' in workspace {call.workspace.name}.")
+
+
+async def cancel_job(call: Call) -> Response:
+    job = find(call)
+    if records.is_over(job):
+        raise user_error(f"Job {job.name} is {job.properties['status']} and can't be canceled.")
+    operation = call.arm.operations.start(call.ml.jobs.cancel(job), job.id, on_failed=lambda _: None)
+    return Response(status_code=202, headers=operation.headers(call.request))
+
+
+async def delete_job(call: Call) -> Response:
+    job = call.arm.get(call.id("jobs", call["job"]))
+    if job is None:
+        return Response(status_code=204)
+    if not records.is_over(job):
+        raise user_error(f"Job {job.name} is {job.properties['status']}; cancel it before it is deleted.", 409)
+
+    async def remove() -> None:
+        call.arm.delete(job.id)
+
+    operation = call.arm.operations.start(remove(), job.id, on_failed=lambda _: None)
+    return Response(status_code=202, headers=operation.headers(call.request))
