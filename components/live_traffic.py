@@ -24,6 +24,8 @@ import pulumi
 TOKEN = "azure-native:machinelearningservices:getOnlineEndpoint"  # nosec B105 - a Pulumi function token, not a secret
 IGNORED = ("properties.traffic", "properties.mirrorTraffic")
 
+POLL_SECONDS = 1.0
+
 _ABSENT_CODES = frozenset({"ResourceNotFound", "ResourceGroupNotFound", "ParentResourceNotFound", "NotFound"})
 _STATUS_404 = re.compile(r"Status(?:Code)?\s*[=:]\s*404\b|\bRESPONSE 404\b")
 _CODE = re.compile(r'(?:\bCode\s*[=:]|ERROR CODE:)\s*"?(\w+)"?')
@@ -148,7 +150,7 @@ class Carrier:
                     f"endpoint '{self.endpoint}' has been {state} for {self.seconds:g} s; "
                     "nothing was sent: look at it with `rollout status`, then run `pulumi up` again"
                 )
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(POLL_SECONDS)
 
     async def transform(self, args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult:
         """Puts the live weights into the endpoint's inputs, as late as Pulumi allows."""

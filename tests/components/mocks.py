@@ -87,6 +87,7 @@ class Recorder(pulumi.runtime.Mocks):
     """Knows the types above and `getClientConfig`; anything else is an error."""
 
     declared: dict[str, Declared] = field(default_factory=dict)
+    components: dict[str, Declared] = field(default_factory=dict)
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         if not args.custom and args.typ.startswith("rollouts:"):
@@ -110,7 +111,8 @@ class RecordingMonitor(pulumi_mocks.MockMonitor):
         answer = super().RegisterResource(request)
         if request.type == "pulumi:pulumi:Stack":
             return answer
-        self.mocks.declared[request.name] = Declared(
+        known = self.mocks.declared if request.custom else self.mocks.components
+        known[request.name] = Declared(
             type=request.type.removeprefix("azure-native:"),
             name=request.name,
             inputs=pulumi.runtime.rpc.deserialize_properties(request.object, keep_unknowns=True),
@@ -138,6 +140,7 @@ class Run:
     """What a program declared and exported."""
 
     declared: dict[str, Declared]
+    components: dict[str, Declared]
     outputs: dict[str, Any]
 
     def of(self, kind: str) -> list[Declared]:
@@ -153,7 +156,9 @@ def run(stack: str, program: Callable[[], None], *, preview: bool = False) -> Ru
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     recorder = Recorder()
-    pulumi.runtime.set_mocks(recorder, project=PROJECT, stack=stack, preview=preview, monitor=RecordingMonitor(recorder))
+    pulumi.runtime.set_mocks(
+        recorder, project=PROJECT, stack=stack, preview=preview, monitor=RecordingMonitor(recorder)
+    )
     exported: dict[str, Any] = {}
 
     async def go() -> None:
@@ -162,4 +167,4 @@ def run(stack: str, program: Callable[[], None], *, preview: bool = False) -> Ru
             exported[name] = await pulumi.Output.from_input(value).future()
 
     loop.run_until_complete(go())
-    return Run(recorder.declared, exported)
+    return Run(recorder.declared, recorder.components, exported)
