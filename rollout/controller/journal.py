@@ -42,8 +42,8 @@ class Journal:
                 f" under which {self.state.last_actor} wrote",
                 way_out="run the command again",
             )
-        self._opening = b"\n" if parsed.open_end or parsed.tail else b""
-        self._remains = parsed.tail
+        self._opening = b"\n" if parsed.open_end else b""
+        self._remains = parsed.remains
 
     @property
     def fencing(self) -> int:
@@ -85,10 +85,10 @@ class Journal:
         return record
 
     def _repair(self) -> None:
-        """Close a line that was cut short, and account for it."""
-        remains, self._remains = self._remains, b""
-        digest = hashlib.sha256(remains).hexdigest()
-        self.append(Kind.REPAIRED, {"remains_bytes": len(remains), "remains_sha256": digest})
+        """Close lines that were cut short, and account for them."""
+        remains, self._remains = self._remains, ()
+        digests = [hashlib.sha256(line).hexdigest() for line in remains]
+        self.append(Kind.REPAIRED, {"remains_bytes": sum(map(len, remains)), "remains_sha256": digests})
 
 
 def read_journal(store: JournalStore) -> tuple[EndpointState, Parsed]:

@@ -1,7 +1,7 @@
 """Lines of the journal: canonical JSON, each carrying the hash of the one before. Pure.
 
-A line cut short (the writer died) is tolerated at the end; the next writer closes it with a newline and a
-`repaired` line that names the hash of the remains. What ends without a newline but is whole counts as written.
+Lines cut short (the writer died) are tolerated at the end; the next writer closes them with a newline and a
+`repaired` line that names the hashes of the remains. What ends without a newline but is whole counts as written.
 The chain shows any change, gap or swap; that the newest lines were cut off shows only against a head kept
 elsewhere (`expected_head`): every announcement carries it.
 """
@@ -107,12 +107,12 @@ class AuditReport:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """The journal's records in order, and the remains of a torn last line."""
+    """The journal's records in order, and at its end the remains of torn lines that nobody has closed yet."""
 
     records: tuple[Record, ...]
     report: AuditReport
-    tail: bytes = b""
-    #: Whether the last whole line still lacks its newline.
+    remains: tuple[bytes, ...] = ()
+    #: Whether the last line, torn or whole, still lacks its newline.
     open_end: bool = False
 
 
@@ -124,14 +124,12 @@ def canonical(value: Any) -> bytes:
 def parse(data: bytes) -> Parsed:
     """Every line up to the first that does not verify; the report says whether and where that was."""
     *lines, tail = data.split(b"\n")
-    open_end = False
-    if tail and _decode(tail) is not None:
-        lines, tail, open_end = [*lines, tail], b"", True
     reader = _Reader()
-    for index, line in enumerate(lines):
-        if line and not reader.take(line, lines[index + 1] if index + 1 < len(lines) else None):
+    open_end = bool(tail)
+    for line in [*lines, tail]:
+        if line and not reader.take(line):
             break
-    return Parsed(tuple(reader.records), reader.report(torn_tail=bool(tail)), tail, open_end)
+    return Parsed(tuple(reader.records), reader.report(), tuple(reader.remains), open_end)
 
 
 def verify(data: bytes, expected_head: str = "") -> AuditReport:
@@ -150,6 +148,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.records: list[Record] = []
+        self.remains: list[bytes] = []
         self.problem = ""
         self.stale: list[int] = []
         self.repaired: list[int] = []
@@ -163,12 +162,13 @@ class _Reader:
     def next_sequence(self) -> int:
         return self.records[-1].sequence + 1 if self.records else 1
 
-    def take(self, line: bytes, following: bytes | None) -> bool:
-        """Whether the line was good (or the accounted remains of a torn one)."""
+    def take(self, line: bytes) -> bool:
+        """Whether the line was good, or may yet turn out to be the accounted remains of a torn one."""
         record = _decode(line)
         if record is None:
-            return self._take_remains(line, following)
-        self.problem = self._problem_of(record, line)
+            self.remains.append(line)
+            return True
+        self.problem = self._problem_of(record, line) or self._unaccounted(record)
         if self.problem:
             return False
         if record.fencing < self._fencing:
@@ -177,14 +177,16 @@ class _Reader:
         self.records.append(record)
         return True
 
-    def _take_remains(self, line: bytes, following: bytes | None) -> bool:
-        repair = _decode(following) if following else None
-        digest = hashlib.sha256(line).hexdigest()
-        if repair is None or repair.kind is not Kind.REPAIRED or repair.evidence.get("remains_sha256") != digest:
-            self.problem = "the line can't be read, and no repair accounts for it"
-            return False
-        self.repaired.append(self.next_sequence)
-        return True
+    def _unaccounted(self, record: Record) -> str:
+        """What follows torn lines has to be the repair that names them all."""
+        if not self.remains:
+            return ""
+        named = record.evidence.get("remains_sha256") if record.kind is Kind.REPAIRED else None
+        if named != [hashlib.sha256(line).hexdigest() for line in self.remains]:
+            return "the line can't be read, and no repair accounts for it"
+        self.repaired.append(record.sequence)
+        self.remains = []
+        return ""
 
     def _problem_of(self, record: Record, line: bytes) -> str:
         if record.digest() != record.hash or record.to_line().rstrip(b"\n") != line:
@@ -195,7 +197,7 @@ class _Reader:
             return "the line does not follow from the one before it"
         return ""
 
-    def report(self, *, torn_tail: bool) -> AuditReport:
+    def report(self) -> AuditReport:
         return AuditReport(
             ok=not self.problem,
             lines=len(self.records),
@@ -203,7 +205,7 @@ class _Reader:
             broken_at=self.next_sequence if self.problem else None,
             problem=self.problem,
             stale=tuple(self.stale),
-            torn_tail=torn_tail,
+            torn_tail=bool(self.remains) and not self.problem,
             repaired=tuple(self.repaired),
         )
 

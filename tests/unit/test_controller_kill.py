@@ -92,16 +92,7 @@ def test_killed_in_the_middle_of_writing_a_line() -> None:
     appends = run(healthy()).controller().records()
     for nth in range(1, len(appends)):
         world = healthy()
-        written = 0
-        store_append = world.store.append
-
-        def append(line: bytes, position: int, lease: object, nth: int = nth) -> int:
-            nonlocal written
-            written += 1
-            world.store.tear_next = written == nth
-            return store_append(line, position, lease)  # type: ignore[arg-type]
-
-        world.store.append = append  # type: ignore[method-assign, assignment]
+        world.store.tear_at = nth
         run(world)
         report = world.controller().audit()
         assert report.ok, report.problem

@@ -71,7 +71,7 @@ class FakeStore:
     fencing: int = 0
     holder: str = ""
     holder_number: int | None = None
-    tear_next: bool = False
+    tear_at: int = 0  # the n-th append from now on writes half its line, then the process dies
 
     def acquire(self, holder: str) -> FakeLease:
         self.world.touch("acquire")
@@ -91,8 +91,8 @@ class FakeStore:
             raise Busy("the lease was lost")
         if position != len(self.data):
             raise Busy("somebody else wrote to the journal")
-        if self.tear_next:
-            self.tear_next = False
+        self.tear_at -= 1
+        if self.tear_at == 0:
             self.data += line[: len(line) // 2]
             self.world.die()
         self.data += line

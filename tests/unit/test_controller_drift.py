@@ -1,0 +1,228 @@
+"""Somebody else writes traffic while a rollout is under way: a `pulumi up`, the portal, a script."""
+
+from __future__ import annotations
+
+import pytest
+
+from contract.policy import RolloutPolicy, VerdictAction, VerdictPolicy
+from rollout.controller.state import Condition, Phase
+from rollout.errors import Unavailable
+from tests.unit.world import BLUE, GREEN, Behaviour, FakeWorld, order
+
+
+def at_50(policy: RolloutPolicy | None = None) -> FakeWorld:
+    world = FakeWorld()
+    world.controller().start(order(name=GREEN, policy=policy))
+    world.drive(minutes=11)
+    assert world.endpoints.weights == {BLUE: 50, GREEN: 50}
+    return world
+
+
+def at_10() -> FakeWorld:
+    world = FakeWorld()
+    world.controller().start(order(name=GREEN))
+    world.controller().tick()
+    assert world.endpoints.weights == {BLUE: 90, GREEN: 10}
+    return world
+
+
+def test_an_older_put_that_lands_late_is_written_over_and_counted() -> None:
+    world = at_50()
+    world.endpoints.weights = {BLUE: 90, GREEN: 10}
+    result = world.controller().tick()
+    assert world.endpoints.weights == {BLUE: 50, GREEN: 50}
+    assert result.effects == ("reassert to churn-v1-0000 50, churn-v2-0001 50",)
+    written = [r for r in world.controller().records() if r.evidence.get("code") == "reassert"]
+    assert "an update was lost" in written[0].evidence["reason"]
+
+
+def test_an_update_lost_at_once_is_seen_by_the_read_back() -> None:
+    world = FakeWorld()
+    world.endpoints.lose_writes = 2
+    world.controller().start(order(name=GREEN))
+    world.controller().tick()
+    assert world.endpoints.weights == {BLUE: 90, GREEN: 10}
+    done = [r.evidence for r in world.controller().records() if r.evidence.get("writes")]
+    assert [evidence["writes"] for evidence in done] == [3]
+
+
+def test_an_update_lost_right_after_the_first_shift_is_not_taken_for_a_persons_way_back() -> None:
+    world = at_10()
+    world.real += 20
+    world.endpoints.weights = {BLUE: 100}
+    world.controller().tick()
+    assert world.endpoints.weights == {BLUE: 90, GREEN: 10}
+    world.endpoints.weights = {BLUE: 100}
+    result = world.controller().tick()
+    assert result.phase is Phase.ROLLED_BACK, "twice is not an accident"
+    assert world.endpoints.weights == {BLUE: 100}
+
+
+@pytest.mark.parametrize("make", [at_10, at_50])
+def test_a_person_who_sends_all_traffic_to_blue_ends_the_rollout(make: object) -> None:
+    world = make()  # type: ignore[operator]
+    world.advance(3)
+    world.endpoints.weights = {BLUE: 100}
+    result = world.controller().tick()
+    assert result.phase is Phase.ROLLED_BACK
+    view = world.controller().status()
+    assert view.external
+    assert view.weights == {BLUE: 100}
+    assert "somebody sent all traffic back" in view.reason
+    assert result.effects == ()
+
+
+def test_somebody_who_keeps_writing_is_not_fought_for_ever() -> None:
+    world = at_50()
+    for _ in range(3):
+        world.endpoints.weights = {BLUE: 90, GREEN: 10}
+        world.controller().tick()
+        assert world.endpoints.weights == {BLUE: 50, GREEN: 50}
+    world.endpoints.weights = {BLUE: 90, GREEN: 10}
+    assert world.controller().tick().condition is Condition.PAGED
+    assert world.endpoints.weights == {BLUE: 90, GREEN: 10}
+
+
+@pytest.mark.parametrize("weights", [{BLUE: 70, GREEN: 30}, {GREEN: 100}, {}, {BLUE: 50, "other": 50}])
+def test_any_other_weights_are_left_alone_and_a_person_is_called(weights: dict[str, int]) -> None:
+    world = at_50()
+    world.endpoints.weights = dict(weights)
+    result = world.controller().tick()
+    assert result.condition is Condition.PAGED
+    assert "somebody else moves traffic" in result.reason
+    for _ in range(20):
+        world.advance()
+        world.controller().tick()
+    assert world.endpoints.weights == weights
+    world.controller("oncall").resume("it was me, go on")
+    world.controller().tick()
+    assert world.endpoints.weights == {BLUE: 50, GREEN: 50}
+
+
+def test_an_abort_goes_to_blue_from_wherever_traffic_was_moved() -> None:
+    world = at_50()
+    world.endpoints.weights = {BLUE: 20, GREEN: 80}
+    world.controller().tick()
+    assert world.controller("oncall").abort("stop").phase is Phase.ROLLED_BACK
+    assert world.endpoints.weights == {BLUE: 100}
+
+
+def test_weights_that_change_between_reading_and_writing_are_not_overwritten() -> None:
+    world = FakeWorld()
+    world.controller().start(order(name=GREEN))
+    probe = world.prober.probe
+
+    def meanwhile(deployment: str, requests: int, timeout_ms: int) -> object:
+        world.endpoints.add("other", "churn:3")
+        world.endpoints.weights = {BLUE: 60, "other": 40}
+        return probe(deployment, requests, timeout_ms)
+
+    world.prober.probe = meanwhile  # type: ignore[method-assign, assignment]
+    world.controller().tick()
+    assert world.controller().tick().condition is Condition.PAGED
+    assert world.endpoints.weights == {BLUE: 60, "other": 40}
+
+
+class TestAServiceThatFails:
+    def test_a_shift_that_cannot_be_written_is_held_and_done_later(self) -> None:
+        world = FakeWorld()
+        world.controller().start(order(name=GREEN))
+        world.down = {"set_weights"}
+        result = world.controller().tick()
+        assert (result.condition, result.phase) == (Condition.HELD, Phase.SHIFTING)
+        assert world.controller().status().pending == "shift to churn-v1-0000 90, churn-v2-0001 10"
+        world.advance(5)
+        world.down = set()
+        world.controller("bob").tick()
+        assert world.endpoints.weights[GREEN] == 10
+        assert sum(count for what, count in world.endpoints.done.items() if what.startswith("weights")) == 1
+
+    def test_a_shift_that_never_can_is_given_up_after_the_longest_hold(self) -> None:
+        world = FakeWorld()
+        world.controller().start(order(name=GREEN))
+        world.down = {"set_weights"}
+        result = world.drive()
+        assert result.phase is Phase.FAILED
+        assert "no traffic was on" in result.reason
+        assert world.endpoints.weights == {BLUE: 100}
+
+    def test_the_way_back_is_tried_until_it_works_and_wakes_somebody_up(self) -> None:
+        world = at_50()
+        world.behaviours[GREEN] = Behaviour(error_rate=0.5)
+        world.down = {"set_weights"}
+        result = world.drive(minutes=60)
+        assert (result.phase, result.condition) == (Phase.ROLLING_BACK, Condition.PAGED)
+        assert world.announcer.events.count("Rollouts.Paged") == 1
+        world.down = set()
+        assert world.drive(minutes=2).phase is Phase.ROLLED_BACK
+        assert world.endpoints.weights == {BLUE: 100}
+
+    def test_an_abort_during_a_stuck_deployment_leaves_it_undone(self) -> None:
+        world = FakeWorld()
+        world.controller().start(order(name=GREEN))
+        world.down = {"deploy"}
+        assert world.controller().tick().condition is Condition.HELD
+        assert world.controller("oncall").abort("not today").phase is Phase.ROLLED_BACK
+        assert GREEN not in world.endpoints.deployments
+
+    def test_an_endpoint_that_cannot_be_read_pages_in_the_end(self) -> None:
+        world = at_50()
+        world.down = {"live"}
+        assert world.drive(minutes=5).condition is Condition.HELD
+        assert world.drive(minutes=40).condition is Condition.PAGED
+        assert world.controller().status().live_weights is None
+
+    def test_an_endpoint_that_is_updating_is_waited_for(self) -> None:
+        world = at_50()
+        world.endpoints.provisioning_state = "Updating"
+        assert world.controller().tick().condition is Condition.HELD
+        world.endpoints.provisioning_state = "Succeeded"
+        world.advance()
+        assert world.controller().tick().condition is Condition.GOING
+
+    def test_a_shift_that_is_refused_goes_back(self) -> None:
+        world = at_50()
+        world.drive(minutes=8)
+        healthy = world.endpoints.set_weights
+
+        def refuse(weights: dict[str, int]) -> None:
+            if weights.get(GREEN) == 100:
+                world.endpoints.break_state(GREEN, "Failed")
+            healthy(weights)
+
+        world.endpoints.set_weights = refuse  # type: ignore[method-assign, assignment]
+        result = world.drive(minutes=5)
+        assert result.phase is Phase.ROLLED_BACK
+        assert world.endpoints.weights == {BLUE: 100}
+
+    def test_when_holding_ends_in_a_page_a_stuck_deployment_pages(self) -> None:
+        world = FakeWorld()
+        policy = RolloutPolicy(verdicts=VerdictPolicy(after_longest_hold=VerdictAction.PAGE))
+        world.controller().start(order(name=GREEN, policy=policy))
+        world.down = {"deploy"}
+        assert world.drive(minutes=40).condition is Condition.PAGED
+        world.down = set()
+        world.controller("oncall").resume("quota was raised")
+        world.controller().tick()
+        assert world.endpoints.weights[GREEN] == 10
+
+    def test_a_topic_that_is_down_stops_nothing_and_is_told_later(self) -> None:
+        world = FakeWorld()
+        world.announcer.broken = True
+        world.controller().start(order(name=GREEN))
+        world.drive(minutes=11)
+        assert world.endpoints.weights[GREEN] == 50
+        world.announcer.broken = False
+        world.controller().tick()
+        assert world.announcer.events == ["Rollouts.Started", "Rollouts.Shifted", "Rollouts.Shifted"]
+        ids = [data["id"] for _, data in world.announcer.told]
+        assert len(set(ids)) == 3
+
+    def test_a_journal_that_cannot_be_read_stops_before_anything_is_done(self) -> None:
+        world = at_50()
+        done = dict(world.endpoints.done)
+        world.down = {"read"}
+        with pytest.raises(Unavailable):
+            world.controller().tick()
+        assert world.endpoints.done == done
+        assert world.store.holder_number is None
