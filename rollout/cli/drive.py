@@ -34,7 +34,7 @@ def tick(
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Do what is due now and say what is next; the exit code tells how it stands. For CI jobs and timers."""
+    """Do what is due now, and say what is next; the exit code tells how it stands. For CI jobs and timers."""
     from rollout.cli.driving import decide_only, tick_once
     from rollout.cli.session import open_session
 
