@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
-from sandbox.arm.ids import GROUP_TYPE, SUBSCRIPTION_TYPE, parse
+from sandbox.arm.ids import SUBSCRIPTION_TYPE, parse
 from sandbox.arm.roles import permissions_of
 from sandbox.arm.state import ArmState
 from sandbox.kernel.context import Sandbox
@@ -12,6 +12,7 @@ from sandbox.kernel.errors import AzureError
 from sandbox.kernel.tokens import Principal
 
 ASSIGNMENT_TYPE = "Microsoft.Authorization/roleAssignments"
+_GROUP_ACTIONS = "Microsoft.Resources/subscriptions/resourceGroups"
 _VERBS = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete"}
 
 
@@ -42,7 +43,7 @@ def action_of(method: str, path: str) -> str:
     at = path.lower().rfind("/providers/")
     if at < 0:
         depth = len(path.strip("/").split("/"))
-        return f"{SUBSCRIPTION_TYPE if depth < 3 else GROUP_TYPE}/{_VERBS.get(method, 'action')}"
+        return f"{SUBSCRIPTION_TYPE if depth < 3 else _GROUP_ACTIONS}/{_VERBS.get(method, 'action')}"
     parts = path[at + len("/providers/") :].strip("/").split("/")
     name = "/".join([parts[0], *parts[1::2]])
     return f"{name}/{_VERBS.get(method, 'action')}"

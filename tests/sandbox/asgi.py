@@ -47,6 +47,12 @@ class Service:
         self.run(asyncio.sleep(seconds))
 
     def close(self) -> None:
+        """End what the service left running."""
+        tasks = asyncio.all_tasks(self._loop)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            self._loop.run_until_complete(asyncio.wait(tasks))
         self._loop.close()
 
     def get(self, path: str, **kwargs: Any) -> Answer:
