@@ -14,6 +14,8 @@ from contract.outputs import StackOutputs
 from rollout.cli import app, driving, session
 from tests.unit.world import FakeWorld
 
+__all__ = ["cli"]
+
 ID = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.MachineLearningServices/workspaces/ws"
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from rollout.cli.app import COMMANDS, EXIT_CODES
 from rollout.errors import RolloutError
-from tests.unit.cli_rig import Cli, cli, outputs_document  # noqa: F401 - a fixture
+from tests.unit.cli_rig import *  # noqa: F403 - the fixture
+from tests.unit.cli_rig import Cli, outputs_document
 from tests.unit.world import BLUE, GREEN, Behaviour
 
 START = ("start", "churn", "--model", "churn:2", "--name", GREEN, "--yes")
