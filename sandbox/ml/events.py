@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
-import uuid
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sandbox.arm.model import Resource
@@ -34,38 +31,26 @@ class MlEvents:
     def __init__(self, sandbox: Sandbox, mlflow: MlflowClient) -> None:
         self._sandbox, self._mlflow = sandbox, mlflow
         self._newest: int | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        self._keep(asyncio.create_task(self._watch(), name="ml events"))
+        self._task = asyncio.create_task(self._watch(), name="ml events")
 
     async def stop(self) -> None:
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
 
     def announce(self, workspace: Resource, kind: str, subject: str, data: dict[str, Any]) -> None:
-        """Publish one event of `workspace` to its topics; must be called in the loop."""
+        """Publish one event of `workspace` to its topics."""
         state = self._sandbox.states.get("eventgrid")
-        topics = self._topics(workspace)
-        if state is None or not topics:
+        if state is None or not self._topics(workspace):
             return
-        event = {
-            "id": str(uuid.uuid4()),
-            "topic": workspace.id,
-            "subject": subject,
-            "eventType": kind,
-            "eventTime": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
-            "data": data,
-            "dataVersion": "",
-            "metadataVersion": "1",
-        }
-        for topic in topics:
-            self._keep(asyncio.create_task(_publish(state, topic.id, event)))
-
-    def _keep(self, task: asyncio.Task[None]) -> None:
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        event = {"subject": subject, "eventType": kind, "data": data, "dataVersion": "1"}
+        try:
+            state.publish(workspace.id, [event])
+        except Exception:  # an event that can't be told must not undo what it tells of
+            log.exception("event %s of %s was not published", kind, workspace.name)
 
     def _topics(self, workspace: Resource) -> list[Resource]:
         arm: ArmState = self._sandbox.states["arm"]
@@ -101,15 +86,6 @@ class MlEvents:
         for entry in reversed(new):
             for workspace in listening:
                 self.announce(workspace, MODEL_REGISTERED, f"models/{entry['name']}:{entry['version']}", _data(entry))
-
-
-async def _publish(state: Any, topic_id: str, event: dict[str, Any]) -> None:
-    try:
-        done = state.publish(topic_id, [event])
-        if inspect.isawaitable(done):
-            await done
-    except Exception:  # an event that can't be delivered must not fail what it tells of
-        log.exception("event %s was not published", event["eventType"])
 
 
 def _data(entry: Entry) -> dict[str, Any]:

@@ -52,15 +52,6 @@ class ModelFiles:
             self._places[key] = self._local(uri)
         return self._places[key]
 
-    async def linked(self, entry: Entry) -> Path:
-        """The same under the name 'model', which is what Azure calls the folder of a logged model."""
-        source = await self.of_entry(entry)
-        link = self._cache / "mlflow" / entry["name"] / str(entry["creation_timestamp"]) / "model"
-        if not link.is_symlink():
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(source, target_is_directory=True)
-        return link
-
     async def flavors(self, entry: Entry) -> dict[str, Any]:
         """Empty for what is not an MLflow model, or lies where the sandbox can't read it."""
         if urlsplit(str(entry.get("source", ""))).scheme not in ("mlflow-artifacts", "models", "runs"):

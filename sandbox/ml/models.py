@@ -124,7 +124,7 @@ class ModelStore:
         entry = await self._mlflow.model_version(name, version)
         if entry is None or mirror_of(entry) is not None:
             raise not_there(workspace, name, version)
-        place = await self.files.linked(entry)
+        place = await self.files.of_entry(entry)
         if not place.exists():
             raise user_error(f"The files of model {name}:{version} are not in MLflow's artifact store.")
         return place

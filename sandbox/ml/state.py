@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sandbox.arm.ids import parse
 from sandbox.arm.model import Resource
@@ -13,7 +10,6 @@ from sandbox.kernel.context import Sandbox
 from sandbox.ml.datastores import Datastores
 from sandbox.ml.envs import EnvironmentBuilder
 from sandbox.ml.events import MlEvents
-from sandbox.ml.http import WORKSPACE_TYPE
 from sandbox.ml.jobs.runner import JobRunner
 from sandbox.ml.mlflow_client import MlflowClient
 from sandbox.ml.models import TYPE as MODEL_TYPE
@@ -36,7 +32,6 @@ class MlState:
         self.events = MlEvents(sandbox, self.mlflow)
         self.jobs = JobRunner(self)
         self.serving = ServingState(sandbox)
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def arm(self) -> ArmState:
@@ -44,7 +39,6 @@ class MlState:
         return state
 
     async def start(self) -> None:
-        self._loop = asyncio.get_running_loop()
         await self.jobs.start()
         await self.serving.start()
         await self.events.start()
@@ -61,8 +55,6 @@ class MlState:
         self.serving.reset()
         self.models.reset()
 
-    # What deployments are made of
-
     async def asset(self, resource_id: str) -> Resource | None:
         """A version of a model, code, environment or data by ARM id; models that only MLflow knows included."""
         found = self.arm.get(resource_id)
@@ -75,28 +67,7 @@ class MlState:
             return None
         return Resource(resource_id, model.version, f"{MODEL_TYPE}/versions", properties=model.properties)
 
-    def model_folder(self, resource: Resource) -> Path:
-        """The registered file or folder, by its own name; read only. Blocking: call it in a thread."""
-        workspace, (_, name, version) = self._workspace(resource.id), parse(resource.id).names
-        if workspace is None:
-            raise FileNotFoundError(f"the workspace of model {name}:{version} was deleted")
-        return self._wait(self.models.materialise(workspace, name, version))
-
-    def code_folder(self, resource: Resource) -> Path:
-        """The folder that was uploaded; read only. Blocking: call it in a thread."""
-        workspace = self._workspace(resource.id)
-        if workspace is None:
-            raise FileNotFoundError("the workspace of the code was deleted")
-        return self._wait(self.models.files.fetch(workspace, resource.properties["codeUri"]))
-
     def _workspace(self, resource_id: str) -> Resource | None:
         names = parse(resource_id).names
         head, _, _ = resource_id.lower().partition("/workspaces/")
         return self.arm.get(f"{head}/workspaces/{names[0]}")
-
-    def workspaces(self) -> list[Resource]:
-        return self.arm.of_type(WORKSPACE_TYPE)
-
-    def _wait(self, work: Coroutine[Any, Any, Path]) -> Path:
-        assert self._loop is not None  # nosec B101 - nothing is deployed before `start`
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()

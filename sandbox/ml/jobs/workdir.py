@@ -92,7 +92,8 @@ class Workdir:
         if resource is None:
             raise user_error(f"The input '{uri}' was not found.")
         if "/models/" in identity.lower():
-            return str(await asyncio.to_thread(self.ml.model_folder, resource))
+            _, name, version = parse(identity).names
+            return str(await self.ml.models.materialise(self.workspace, name, version))
         location = self.ml.datastores.locate(self.workspace, resource.properties["dataUri"])
         return await self._download(location, folder, parse(identity).name)
 
