@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -86,9 +85,13 @@ class BaseProvider(provider_pb2_grpc.ResourceProviderServicer):
     def GetPluginInfo(self, request: Empty, context: Any) -> plugin_pb2.PluginInfo:
         return plugin_pb2.PluginInfo(version=self.version)
 
-    def GetSchema(self, request: Any, context: Any) -> provider_pb2.GetSchemaResponse:
-        schema = {"name": self.package, "version": self.version, "resources": {}, "functions": {}}
-        return provider_pb2.GetSchemaResponse(schema=json.dumps(schema))
+    def GetSchema(self, request: Any, context: grpc.ServicerContext) -> provider_pb2.GetSchemaResponse:
+        # Only code generation asks for it, and the real schema is not in the Python package.
+        context.abort(
+            grpc.StatusCode.UNIMPLEMENTED,
+            f"the sandbox's {self.package} has no schema to generate code from; pulumi import needs --generate-code=false",
+        )
+        raise AssertionError("abort raises")
 
     def GetMapping(self, request: Any, context: Any) -> provider_pb2.GetMappingResponse:
         return provider_pb2.GetMappingResponse()

@@ -50,6 +50,10 @@ class Engine:
         ) == ok, f"pulumi {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}"
         return done.stdout
 
+    def program(self, text: str) -> None:
+        """Replace the project's program."""
+        (self.project / "__main__.py").write_text(text)
+
     def up(self, stack: str = "dev", *options: str, ok: bool = True) -> str:
         return self.run("up", "--yes", "--skip-preview", "--stack", stack, *options, ok=ok)
 
