@@ -1,8 +1,8 @@
 """Fixed windows that operators know: a limit counts as broken when it is broken for the whole window.
 
 A window ends at the newest minute that was ingested. Minutes that are absent were not ingested; a minute with
-no requests says nothing. Where traffic is so thin that some minutes are empty, the window is pooled and has to
-be beyond the limit by more than chance (one-sided 99 %).
+no requests says nothing. Where a minute has too few requests to measure the limit, the window is pooled as well:
+it is broken when the whole is beyond the limit by more than chance (one-sided 99 %) and so is half of its minutes.
 """
 
 from __future__ import annotations
@@ -22,11 +22,15 @@ _Z = 2.326  # one-sided 99 %
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One limit. `breaks` judges a minute that had requests, `breaks_pooled` all those of a thin window."""
+    """One limit. `breaks` judges a minute that had requests, `breaks_pooled` all those of a thin window.
+
+    A window is thin when one of its minutes has fewer than `thin_below` requests: one error there is over the limit.
+    """
 
     name: str
     minutes: int
     limit: str
+    thin_below: int
     breaks: Callable[[MinuteSample], bool]
     breaks_pooled: Callable[[Sequence[MinuteSample]], bool]
 
@@ -69,9 +73,10 @@ def evaluate(rule: Rule, samples: Iterable[MinuteSample], end: datetime, since: 
     by_minute = {sample.minute: sample for sample in samples if start <= sample.minute <= end and sample.requests > 0}
     seen = tuple(by_minute[minute] for minute in sorted(by_minute))
     lately = _lately(rule, by_minute, start, end)
-    if len(seen) == rule.minutes:
-        return WindowState(lately == rule.minutes, lately, seen)
-    broken = bool(seen) and start >= since and rule.breaks_pooled(seen)
+    if lately == rule.minutes:
+        return WindowState(True, lately, seen)
+    thin = len(seen) < rule.minutes or any(sample.requests < rule.thin_below for sample in seen)
+    broken = bool(seen) and thin and start >= since and rule.breaks_pooled(seen)
     return WindowState(broken, lately, seen)
 
 
@@ -117,11 +122,11 @@ def _rate_rule(name: str, most: float, minutes: float, sign: str) -> Rule:
         return sample.errors / sample.requests > most + 1e-12
 
     def breaks_pooled(samples: Sequence[MinuteSample]) -> bool:
-        requests = sum(sample.requests for sample in samples)
-        return lower_bound(sum(sample.errors for sample in samples), requests) > most
+        requests, errors = sum(sample.requests for sample in samples), sum(sample.errors for sample in samples)
+        return lower_bound(errors, requests) > most and 2 * sum(map(breaks, samples)) >= len(samples)
 
     limit = f"error rate <= {most:.3%}" if sign == ">" else f"availability >= {1 - most:.3%}"
-    return Rule(name, _whole(minutes), limit, breaks, breaks_pooled)
+    return Rule(name, _whole(minutes), limit, math.ceil(1 / max(most, 1e-4)), breaks, breaks_pooled)
 
 
 def _latency_rule(most: float, minutes: float) -> Rule:
@@ -131,7 +136,7 @@ def _latency_rule(most: float, minutes: float) -> Rule:
     def breaks_pooled(samples: Sequence[MinuteSample]) -> bool:
         return all(breaks(sample) for sample in samples)
 
-    return Rule("P95 latency", _whole(minutes), f"P95 <= {most:g} ms", breaks, breaks_pooled)
+    return Rule("P95 latency", _whole(minutes), f"P95 <= {most:g} ms", 20, breaks, breaks_pooled)
 
 
 def _whole(minutes: float) -> int:
