@@ -26,7 +26,10 @@ IGNORED = ("properties.traffic", "properties.mirrorTraffic")
 
 POLL_SECONDS = 1.0
 
-_ABSENT_CODES = frozenset({"ResourceNotFound", "ResourceGroupNotFound", "ParentResourceNotFound", "NotFound"})
+#: With status 404. UserError is how Azure ML itself says that an endpoint is not there.
+_ABSENT_CODES = frozenset(
+    {"ResourceNotFound", "ResourceGroupNotFound", "ParentResourceNotFound", "NotFound", "UserError"}
+)
 _STATUS_404 = re.compile(r"Status(?:Code)?\s*[=:]\s*404\b|\bRESPONSE 404\b")
 _CODE = re.compile(r'(?:\bCode\s*[=:]|ERROR CODE:)\s*"?(\w+)"?')
 _SETTLED = frozenset({"", "Succeeded", "Failed", "Canceled"})

@@ -87,12 +87,14 @@ AZURE_404 = (
     'request failed /subscriptions/x/onlineEndpoints/churn: Status=404 Code="ResourceNotFound" Message="not found"',
     "GET https://management.azure.com/x\n-----\nRESPONSE 404: 404 Not Found\nERROR CODE: ParentResourceNotFound\n-----",
     'StatusCode=404, Code="ResourceGroupNotFound"',
+    'Status=404 Code="UserError" Message="Could not find the online endpoint"',
 )
 NOT_ABSENT = (
     'Status=403 Code="AuthorizationFailed" Message="404 reasons"',
     'Status=404 Code="SubscriptionNotFound"',
     'Status=404 Code="InvalidResourceType"',
     'Status=500 Code="InternalServerError" Message="Code=ResourceNotFound"',
+    'Status=400 Code="UserError"',
     "Status=404",
     "dial tcp: connection refused",
     "",
