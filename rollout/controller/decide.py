@@ -35,7 +35,8 @@ def _decide(state: RolloutState, evidence: Evidence, policy: RolloutPolicy, now:
         reason = f"the endpoint is {evidence.live.provisioning_state}"
         return hold_or_worse(state, evidence, policy, now, Decision(Action.HOLD, reason, "endpoint-busy"))
     if state.pending is not None:
-        return pending.resolve(state, state.pending, evidence.live, policy, now)
+        failing = combine(step_checks(state, evidence, policy, now)) is Verdict.FAIL
+        return pending.resolve(state, state.pending, evidence.live, now, unwanted="green fails" if failing else "")
     if state.phase is Phase.ROLLING_BACK:
         return _write_back(state)
     if state.abort is not None:
@@ -96,9 +97,11 @@ def _shift(state: RolloutState, evidence: Evidence, policy: RolloutPolicy, now: 
     if state.failure:
         check = Check("weights", Verdict.FAIL, f"the shift was refused: {state.failure}")
         return _by_verdict(state, evidence, policy, now, (check,), "shift-refused")
-    deployment = step_checks(state, evidence, policy, now)[0]
+    deployment, *others = step_checks(state, evidence, policy, now)
     if deployment.verdict is not Verdict.PASS:
         return _by_verdict(state, evidence, policy, now, (deployment,), "deployment")
+    if combine(others) is Verdict.FAIL:
+        return _by_verdict(state, evidence, policy, now, (deployment, *others), "")
     weight = 100 if state.initial else policy.steps[state.step]
     weights = {state.green: weight}
     if state.blue and weight < 100:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rollout.controller.ports import Endpoints, LiveEndpoint, Metrics, MinuteSample, ProbeResult
-from rollout.controller.state import Phase, RolloutState
+from rollout.controller.state import RolloutState
 from rollout.errors import RolloutError
 
 #: How far before green's first request blue is looked at, so that the test knows what blue is like.
@@ -37,7 +37,7 @@ def gather(state: RolloutState, endpoints: Endpoints, metrics: Metrics, now: dat
         live = endpoints.live()
     except RolloutError as error:
         return Evidence(live_error=error.message, real_now=real_now)
-    if state.phase is not Phase.BAKING or state.first_shift is None:
+    if not state.watched or state.first_shift is None:
         return Evidence(live=live, real_now=real_now)
     names = [name for name in (state.green, state.blue) if name]
     try:

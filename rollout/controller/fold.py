@@ -81,7 +81,7 @@ def _planned(state: EndpointState, record: Record) -> EndpointState:
 
 def _intent(rollout: RolloutState, record: Record) -> RolloutState:
     effect = Effect.from_json(record.evidence["effect"])
-    rollout = replace(rollout, pending=Pending(record.sequence, effect, record.fencing))
+    rollout = replace(rollout, pending=Pending(record.sequence, effect, record.fencing, _time(record)))
     phase = _PHASE_OF_INTENT.get((effect.kind, effect.purpose))
     if phase is None or phase is rollout.phase:
         return rollout
@@ -102,7 +102,7 @@ def _done(rollout: RolloutState, record: Record) -> RolloutState:
     if pending.effect.kind is EffectKind.SMOKE:
         return _smoked(rollout, _checks(evidence), _time(record))
     if pending.effect.kind is EffectKind.SET_WEIGHTS:
-        return _weighed(rollout, pending.effect, record)
+        return _weighed(rollout, pending, record)
     return rollout
 
 
@@ -113,14 +113,15 @@ def _smoked(rollout: RolloutState, checks: tuple[Check, ...], now: datetime) -> 
     return _enter(rollout, Phase.AWAITING_APPROVAL if rollout.approvals_missing else Phase.SHIFTING, now)
 
 
-def _weighed(rollout: RolloutState, effect: Effect, record: Record) -> RolloutState:
-    now = _time(record)
+def _weighed(rollout: RolloutState, pending: Pending, record: Record) -> RolloutState:
+    """Green may have had traffic since the intent: whoever confirms it may come much later."""
+    now, effect = _time(record), pending.effect
     if effect.purpose is Purpose.REASSERT:
         return replace(rollout, reasserted=rollout.reasserted + 1, reassert_wanted=False)
     rollout = replace(rollout, weights=record.weights_after, previous_weights=record.weights_before)
     if effect.purpose is Purpose.ROLL_BACK:
         return _finish(rollout, Phase.ROLLED_BACK, now)
-    rollout = replace(rollout, first_shift=rollout.first_shift or now, step=effect.step, reasserted=0)
+    rollout = replace(rollout, first_shift=rollout.first_shift or pending.since, step=effect.step, reasserted=0)
     return _finish(rollout, Phase.PROMOTED, now) if rollout.initial else _enter(rollout, Phase.BAKING, now)
 
 

@@ -12,7 +12,7 @@ from rollout.analysis.verdict import Check, Verdict
 from rollout.checks import smoke
 from rollout.controller.evidence import Evidence
 from rollout.controller.ports import LiveEndpoint, MinuteSample, ProbeResult
-from rollout.controller.state import Phase, RolloutState
+from rollout.controller.state import RolloutState
 
 #: Requests that blue is asked before traffic goes back to it; the first few tell whether it answers at all.
 TARGET_REQUESTS = 20
@@ -27,7 +27,7 @@ def step_checks(state: RolloutState, evidence: Evidence, policy: RolloutPolicy, 
     """Green's deployment, and while it has live traffic its requests, windows and comparison with blue."""
     assert evidence.live is not None  # nosec B101 - decide() asks no further without it
     checks: tuple[Check, ...] = (deployment_check("deployment", state.green, evidence.live),)
-    if state.phase is not Phase.BAKING or state.first_shift is None:
+    if not state.watched or state.first_shift is None:
         return checks
     if evidence.metrics_error:
         return (*checks, Check("metrics", Verdict.PROVIDER_ERROR, evidence.metrics_error))

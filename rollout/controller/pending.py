@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from contract.policy import RolloutPolicy, VerdictAction
+from contract.policy import VerdictAction
 from rollout.controller.decision import GLANCE, Action, Decision
 from rollout.controller.effects import EffectKind, Found, Purpose, find, same_weights, show_weights
 from rollout.controller.ports import LiveEndpoint
@@ -12,9 +12,12 @@ from rollout.controller.state import Pending, RolloutState
 
 
 def resolve(
-    state: RolloutState, pending: Pending, live: LiveEndpoint, policy: RolloutPolicy, now: datetime
+    state: RolloutState, pending: Pending, live: LiveEndpoint, now: datetime, *, unwanted: str = ""
 ) -> Decision:
-    """CONFIRM what is seen to have happened; REPEAT or ABANDON what is seen not to have."""
+    """CONFIRM what is seen to have happened; REPEAT or ABANDON what is seen not to have.
+
+    `unwanted`: why green should get no more traffic, if so.
+    """
     effect = pending.effect
     found = find(effect, live)
     if found is Found.DONE:
@@ -30,14 +33,17 @@ def resolve(
     if effect.kind is EffectKind.SET_WEIGHTS and not same_weights(live.weights, state.weights):
         reason = f"{effect}: not done, and somebody else set {show_weights(live.weights)}"
         return Decision(Action.ABANDON, reason, "drift", effect)
-    return _unless_held_too_long(state, repeat, policy, now)
+    if effect.purpose is Purpose.SHIFT and unwanted:
+        return Decision(Action.ABANDON, f"{effect}: not done, and not wanted: {unwanted}", "failed", effect)
+    return _unless_held_too_long(state, repeat, now)
 
 
-def _unless_held_too_long(state: RolloutState, repeat: Decision, policy: RolloutPolicy, now: datetime) -> Decision:
-    longest = policy.verdicts.longest_hold_minutes
+def _unless_held_too_long(state: RolloutState, repeat: Decision, now: datetime) -> Decision:
+    verdicts = state.policy.verdicts
+    longest = verdicts.longest_hold_minutes
     if state.held_since is None or now - state.held_since < longest * GLANCE:
         return repeat
     reason = f"{repeat.effect} could not be done for {longest:g} min: {state.reason}"
-    if policy.verdicts.after_longest_hold is VerdictAction.PAGE:
+    if verdicts.after_longest_hold is VerdictAction.PAGE:
         return Decision(Action.PAGE, reason, "longest-hold", until=now + GLANCE)
     return Decision(Action.ABANDON, reason, "longest-hold", repeat.effect, failure=reason)

@@ -75,6 +75,7 @@ class Pending:
     sequence: int
     effect: Effect
     fencing: int
+    since: datetime = datetime.min
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,11 @@ class RolloutState:
     def active(self) -> bool:
         """Whether there is anything left to do but to keep blue."""
         return self.phase not in TERMINAL or self.abort is not None
+
+    @property
+    def watched(self) -> bool:
+        """Whether green has live traffic that may still be taken from it."""
+        return self.phase in (Phase.SHIFTING, Phase.BAKING) and self.first_shift is not None
 
     @property
     def green_weight(self) -> int:

@@ -146,6 +146,24 @@ class TestAServiceThatFails:
         assert "no traffic was on" in result.reason
         assert world.endpoints.weights == {BLUE: 100}
 
+    def test_a_green_that_fails_while_its_next_shift_is_stuck_goes_back(self) -> None:
+        world = at_50()
+        world.drive(minutes=8)
+        world.endpoints.done.clear()
+        set_weights = world.endpoints.set_weights
+
+        def only_back(weights: dict[str, int]) -> None:
+            if BLUE not in weights:
+                raise Unavailable("409")
+            set_weights(weights)
+
+        world.endpoints.set_weights = only_back  # type: ignore[method-assign, assignment]
+        assert world.drive(minutes=5).condition is Condition.HELD
+        world.behaviours[GREEN] = Behaviour(error_rate=0.5)
+        result = world.drive(minutes=5)
+        assert result.phase is Phase.ROLLED_BACK
+        assert world.controller().status().at_weight == 50
+
     def test_the_way_back_is_tried_until_it_works_and_wakes_somebody_up(self) -> None:
         world = at_50()
         world.behaviours[GREEN] = Behaviour(error_rate=0.5)

@@ -135,3 +135,25 @@ def test_a_controller_that_lost_its_lease_stops_before_the_next_effect() -> None
     world.store.expire()
     world.controller("bob").tick()
     assert once(world) == {f"deploy {GREEN}": 1, f"weights {BLUE}=90,{GREEN}=10": 1}
+
+
+def test_what_green_did_while_nobody_watched_counts() -> None:
+    """Killed right after the weights were written; the next controller comes ten minutes later."""
+    world = healthy()
+    world.controller("ann").start(order(name=GREEN))
+    world.touches = 0
+    write = world.endpoints.set_weights
+
+    def and_die(weights: dict[str, int]) -> None:
+        write(weights)
+        world.die()
+
+    world.endpoints.set_weights = and_die  # type: ignore[method-assign, assignment]
+    with pytest.raises(Killed):
+        world.controller("ann").tick()
+    world.endpoints.set_weights = write  # type: ignore[method-assign]
+    world.revive()
+    world.behaviours[GREEN] = Behaviour(error_rate=0.3)
+    world.advance(10)
+    assert world.controller("bob").tick().phase is Phase.ROLLED_BACK
+    assert once(world) == {f"deploy {GREEN}": 1, f"weights {BLUE}=90,{GREEN}=10": 1, f"weights {BLUE}=100": 1}
