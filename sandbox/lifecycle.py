@@ -222,8 +222,11 @@ def _is_free(port: int) -> bool:
 
 
 def _make_folders(home: Path) -> None:
+    from sandbox.plugins.stacks import make_stacks
+
     for folder in ("logs", "blobs", "envs", "bin", *_STATEFUL):
         (home / folder).mkdir(exist_ok=True)
+    make_stacks(home / "pulumi")
 
 
 def _command(name: str, home: Path, settings: Settings) -> list[str]:

@@ -141,7 +141,7 @@ def choose(module: str, classes: tuple[str, ...], value: Mapping[str, Any]) -> t
 
 def _writable(module: str, described: sdk.TypeRef, value: Any) -> Any:
     """The part of an output that an input class has too."""
-    if isinstance(value, list) and described.items:
+    if isinstance(value, list) and described.kind == "array" and described.items:
         return [_writable(module, described.items, item) for item in value]
     if isinstance(value, Mapping) and described.kind == "map" and described.items:
         return {key: _writable(module, described.items, item) for key, item in value.items()}
@@ -155,9 +155,9 @@ def _writable(module: str, described: sdk.TypeRef, value: Any) -> Any:
 
 def _preview(module: str, described: sdk.TypeRef, value: Any) -> Any:
     """An input with unknowns for what only Azure can tell."""
-    if isinstance(value, list) and described.items:
+    if isinstance(value, list) and described.kind == "array" and described.items:
         return [_preview(module, described.items, item) for item in value]
-    if isinstance(value, list) and described.kind == "map":
+    if isinstance(value, list) and described.kind == "map":  # identities: a list in, a map out
         return UNKNOWN
     if isinstance(value, Mapping) and described.kind == "map" and described.items:
         return {key: _preview(module, described.items, item) for key, item in value.items()}

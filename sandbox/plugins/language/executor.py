@@ -54,8 +54,9 @@ def main() -> int:
         if error.code() != grpc.StatusCode.UNAVAILABLE:
             pulumi.log.error(str(error.details()))
         return BAIL_EXIT_CODE
-    except _ProgramError as error:
-        pulumi.log.error(f"Program failed with an unhandled exception:\n{error}")
+    except Exception as error:  # noqa: BLE001 - whatever the program or a resource raised is the user's to read
+        text = str(error) if isinstance(error, _ProgramError) else traceback.format_exc()
+        pulumi.log.error(f"Program failed with an unhandled exception:\n{text}")
         return BAIL_EXIT_CODE
     finally:
         for task in asyncio.all_tasks(loop):
