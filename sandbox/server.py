@@ -24,6 +24,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from rollout.errors import RolloutError, Unavailable
+from sandbox.kernel.connections import Connection
 from sandbox.kernel.context import Sandbox, open_sandbox
 from sandbox.kernel.http import create_app
 from sandbox.kernel.settings import LOOPBACK, load_settings
@@ -146,6 +147,7 @@ def _listeners(sandbox: Sandbox) -> dict[str, _Listener]:
     for port, app in make_apps(sandbox).items():
         config = uvicorn.Config(
             app,
+            http=Connection,
             log_config=None,
             access_log=False,
             lifespan="off",

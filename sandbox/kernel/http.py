@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 
+from sandbox.kernel.connections import cut
 from sandbox.kernel.context import Sandbox
 from sandbox.kernel.errors import AzureError, not_imitated
 from sandbox.kernel.tokens import Principal
@@ -106,7 +107,8 @@ class _Front:
         if (fault := faults.strike("delay", target)) is not None:
             await asyncio.sleep(fault.seconds)
         if faults.strike("drop", target) is not None:
-            raise ConnectionAbortedError(f"dropped on order: {target}")
+            await cut(scope)
+            return
         if (fault := faults.strike("http", target)) is not None:
             error = AzureError(fault.status, _FAULT_CODES[fault.status], "Failed on order (rollout sandbox fault).")
             headers = {"retry-after-ms": "200"} if fault.status == 429 else {}
