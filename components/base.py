@@ -50,14 +50,14 @@ def child(
     parent: pulumi.Resource,
     place: Placement,
     *,
-    holds_data: bool = False,
+    precious: bool = False,
     after: Sequence[pulumi.Resource] = (),
     ignore: Sequence[str] = (),
 ) -> pulumi.ResourceOptions:
-    """Options of a component's own resource. What holds data is protected where the stack says so."""
+    """Options of a component's own resource. What is precious (holds data, serves traffic) is protected where the stack says so."""
     return pulumi.ResourceOptions(
         parent=parent,
-        protect=True if holds_data and place.protect_data else None,
+        protect=True if precious and place.protect_data else None,
         depends_on=[*place.after, *after],
         ignore_changes=list(ignore) or None,
     )

@@ -65,7 +65,7 @@ class Endpoint(pulumi.ComponentResource):
                 public_network_access="Enabled" if settings.public_network_access else "Disabled",
             ),
             tags={**place.tags, "use-case": args.use_case},
-            opts=pulumi.ResourceOptions.merge(child(self, place), carrier.options(self._name)),
+            opts=pulumi.ResourceOptions.merge(child(self, place, precious=True), carrier.options(self._name)),
         )
 
     def _build_logs(self, endpoint_id: pulumi.Output[str]) -> None:

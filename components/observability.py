@@ -52,7 +52,7 @@ class Observability(pulumi.ComponentResource):
             workspace_capping={"daily_quota_gb": logs.daily_cap_gb} if logs.daily_cap_gb else None,
             features={"enable_log_access_using_only_resource_permissions": True},
             tags=place.tags,
-            opts=child(self, place, holds_data=True),
+            opts=child(self, place, precious=True),
         )
 
     def _build_insights(self, logs_id: pulumi.Output[str]) -> pulumi.Output[str]:

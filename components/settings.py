@@ -213,7 +213,8 @@ class Settings(_Settings):
     )
     tags: dict[str, str] = Field(default_factory=dict, description="put on every resource, besides the standard ones")
     protect_data: bool = Field(
-        default=False, description="refuse to delete what holds data; set false and `up` before a destroy"
+        default=False,
+        description="refuse to delete or replace what holds data or serves traffic; set false and `up` before a destroy",
     )
     storage: StorageSettings = StorageSettings()
     key_vault: KeyVaultSettings = KeyVaultSettings()

@@ -43,7 +43,7 @@ class Storage(pulumi.ComponentResource):
         self._build_retention()
         self.account_id, self.account_name = self._account.id, self._account.name
         self.blob_endpoint = self._account.primary_endpoints.apply(lambda urls: urls.blob.rstrip("/"))
-        self.journal_container = self._container(JOURNAL, holds_data=True).name
+        self.journal_container = self._container(JOURNAL, precious=True).name
         self.dead_letter_container = self._container(DEAD_LETTERS).name
         self.queues = {queue: self._queue(queue) for queue in args.queues}
         self.register_outputs({"account_name": self.account_name, "blob_endpoint": self.blob_endpoint})
@@ -67,7 +67,7 @@ class Storage(pulumi.ComponentResource):
             allow_shared_key_access=settings.allow_shared_key_access,
             default_to_o_auth_authentication=True,
             tags=place.tags,
-            opts=child(self, place, holds_data=True),
+            opts=child(self, place, precious=True),
         )
 
     def _build_retention(self) -> None:
@@ -86,7 +86,7 @@ class Storage(pulumi.ComponentResource):
             opts=child(self, place),
         )
 
-    def _container(self, container: str, *, holds_data: bool = False) -> Any:
+    def _container(self, container: str, *, precious: bool = False) -> Any:
         from pulumi_azure_native import storage
 
         place = self._args.place
@@ -96,7 +96,7 @@ class Storage(pulumi.ComponentResource):
             resource_group_name=place.resource_group,
             container_name=container,
             public_access=storage.PublicAccess.NONE,
-            opts=child(self, place, holds_data=holds_data),
+            opts=child(self, place, precious=precious),
         )
 
     def _queue(self, queue: str) -> pulumi.Resource:

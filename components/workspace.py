@@ -65,7 +65,7 @@ class Workspace(pulumi.ComponentResource):
                 enable_purge_protection=True if settings.purge_protection else None,
             ),
             tags=place.tags,
-            opts=child(self, place, holds_data=True),
+            opts=child(self, place, precious=True),
         )
         identifier: pulumi.Output[str] = vault.id
         return identifier
@@ -83,7 +83,7 @@ class Workspace(pulumi.ComponentResource):
             admin_user_enabled=False,
             anonymous_pull_enabled=False,
             tags=place.tags,
-            opts=child(self, place, holds_data=True),
+            opts=child(self, place, precious=True),
         )
         identifier: pulumi.Output[str] = registry.id
         return identifier
@@ -147,5 +147,5 @@ class Workspace(pulumi.ComponentResource):
             public_network_access="Enabled",
             v1_legacy_mode=False,
             tags=place.tags,
-            opts=child(self, place, holds_data=True, after=roles),
+            opts=child(self, place, precious=True, after=roles),
         )

@@ -13,8 +13,9 @@ from components.platform import build
 from contract.reader import parse_outputs
 from tests.components.mocks import PROJECT, Run, run, settings_of, stack_values
 
-HOLDS_DATA = {
+PRECIOUS = {
     "group", "storage", "storage-rollout-journal", "workspace-vault", "workspace-registry", "workspace", "observability-logs",
+    "endpoint-churn",
 }  # fmt: skip
 
 
@@ -90,8 +91,8 @@ def test_a_second_cluster_is_one_more_block() -> None:
     assert {each.inputs["computeName"] for each in both.of("machinelearningservices:Compute")} == {"cpu", "gpu"}
 
 
-def test_what_holds_data_is_protected_where_the_stack_says_so(dev: Run, prod: Run) -> None:
-    assert {name for name, each in prod.declared.items() if each.protect} == HOLDS_DATA
+def test_what_is_precious_is_protected_where_the_stack_says_so(dev: Run, prod: Run) -> None:
+    assert {name for name, each in prod.declared.items() if each.protect} == PRECIOUS
     assert not [name for name, each in dev.declared.items() if each.protect]
     released = deploy("prod", protectData=False)
     assert not [name for name, each in released.declared.items() if each.protect]
