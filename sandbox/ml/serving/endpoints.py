@@ -84,7 +84,9 @@ class Endpoints:
         kind = str(body.get("keyType", "")).lower()
         if kind not in ("primary", "secondary"):
             raise user_error(f"keyType is {body.get('keyType')!r}; allowed are Primary and Secondary.")
-        endpoint.private[KEYS][f"{kind}Key"] = body.get("keyValue") or _new_key()
+        old, given = endpoint.private[KEYS][f"{kind}Key"], body.get("keyValue")
+        # azure-ai-ml sends the key as it is and means a new one.
+        endpoint.private[KEYS][f"{kind}Key"] = given if given and given != old else _new_key()
         call.arm.put(endpoint, call.request.state.principal)
         return accepted(call, call.arm.operations.start(self._state.publish(), endpoint.id))
 
