@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sandbox.kernel.context import Sandbox
+from sandbox.monitor.catalogue import ENDPOINTS
 from sandbox.monitor.table import Request, Table
 
 log = logging.getLogger("sandbox.monitor")
@@ -31,6 +32,7 @@ class MonitorState:
         self._sandbox = sandbox
         self.table = Table(sandbox.home / "monitor.db")
         self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._ids: dict[str, str] = {}
 
     async def start(self) -> None:
         self.table.forget_before(self.minute(time.time()) - _KEPT_MINUTES)
@@ -41,6 +43,7 @@ class MonitorState:
     def reset(self) -> None:
         self.table.clear()
         self._seen.clear()
+        self._ids.clear()
 
     def minute(self, real: float) -> int:
         """The minute of policy time, counted from the epoch, at the real epoch seconds `real`."""
@@ -126,12 +129,23 @@ class MonitorState:
             int(record.get("request_bytes", 0)) + int(record.get("response_bytes", 0)),
         )
 
+    def _resource_id(self, record: Record) -> str:
+        """The endpoint's id in ARM; empty when it is gone."""
+        key = endpoint_key(record["workspace"], record["endpoint"])
+        arm = self._sandbox.states.get("arm")
+        if key not in self._ids and arm is not None:
+            for endpoint in arm.of_type(ENDPOINTS):
+                names = endpoint.id.split("/")
+                self._ids[endpoint_key(names[-3], names[-1])] = endpoint.id
+        return self._ids.get(key, "")
+
     def _traffic(self, record: Record) -> dict[str, Any]:
         """The record as a row of the traffic log."""
         model_status = int(record.get("model_status", 0))
         return {
             "TimeGenerated": self._sandbox.clock.policy_timestamp(record["t"]),
             "OperationName": "Microsoft.MachineLearningServices/workspaces/onlineEndpoints/score/action",
+            "_ResourceId": self._resource_id(record),
             "AzureMLWorkspaceName": record["workspace"],
             "EndpointName": record["endpoint"],
             "DeploymentName": record["deployment"],
