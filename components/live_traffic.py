@@ -87,7 +87,7 @@ def moved(live: Document | None, about_to_send: Document) -> str:
     for key in ("traffic", "mirrorTraffic"):
         now, then = weights(live, key), weights(about_to_send, key)
         if now != then:
-            return f"{key} is {now} and the update would set {then}"
+            return f"{key} is {now}, not {then} as about to be sent"
     return ""
 
 

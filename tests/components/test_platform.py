@@ -168,6 +168,7 @@ def test_subscriptions_have_retries_dead_letters_and_a_queue(prod: Run) -> None:
         "model-registered",
         "job-completed",
         "rollout-ended",
+        "person-needed",
     }
     for each in subscriptions:
         assert each.inputs["retryPolicy"]["maxDeliveryAttempts"] == 30
@@ -180,7 +181,7 @@ def test_subscriptions_have_retries_dead_letters_and_a_queue(prod: Run) -> None:
 
 
 def test_a_webhook_replaces_the_queue_and_stays_secret() -> None:
-    hook = {"source": "topic", "eventTypes": ["Rollout.RolledBack"], "webhookUrl": "https://hooks.example.com/s3cret"}
+    hook = {"source": "topic", "eventTypes": ["Rollouts.RolledBack"], "webhookUrl": "https://hooks.example.com/s3cret"}
     ran = deploy("dev", events={"subscriptions": {"pager": hook}})
     assert not ran.of("storage:Queue")
     assert "s3cret" not in json.dumps(ran.outputs)

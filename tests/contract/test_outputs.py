@@ -12,7 +12,9 @@ import pytest
 
 from contract import SCHEMA_VERSION, StackOutputs
 from contract.reader import find_project, parse_outputs, read_outputs
+from rollout.controller import messages
 from rollout.errors import BadInput, NotFound, Unavailable
+from tests.components.mocks import settings_of
 from tests.components.test_platform import deploy
 
 GOLDEN = Path(__file__).parent / "outputs.prod.json"
@@ -87,6 +89,14 @@ def test_a_file_that_is_not_there_or_not_json(tmp_path: Path) -> None:
     broken.write_text("{")
     with pytest.raises(BadInput, match="can't be read as JSON"):
         read_outputs(broken)
+
+
+@pytest.mark.parametrize("stack", ["dev", "staging", "prod"])
+def test_stacks_subscribe_to_events_that_rollouts_really_send(stack: str) -> None:
+    sent = {value for value in vars(messages).values() if isinstance(value, str) and value.startswith("Rollouts.")}
+    for name, each in settings_of(stack).events.subscriptions.items():
+        if each.source == "topic":
+            assert set(each.event_types) <= sent, name
 
 
 def stand_in(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
