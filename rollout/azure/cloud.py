@@ -75,12 +75,12 @@ class Cloud:
 
         options: dict[str, Any] = {"enable_telemetry": False, "show_progress": False}
         options["polling_interval"] = _POLL_SECONDS
-        options |= self._ml_cloud()
+        options |= self.ml_cloud()
         return MLClient(
             self.credential(), outputs.subscription_id, outputs.resource_group, outputs.workspace.name, **options
         )
 
-    def _ml_cloud(self) -> dict[str, Any]:
+    def ml_cloud(self) -> dict[str, Any]:
         """`cloud=` makes azure-ai-ml fail when its cloud is down, instead of going to the public one."""
         host = urlsplit(self.resource_manager).hostname or ""
         if host in _NAMED_CLOUDS:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rollout.azure.errors import azure_errors, waiting_while_busy
+from rollout.azure.quiet import quiet_sdk
 from rollout.azure.specs import SPEC_TAG, check_model_name, deployment_of, fingerprint
 from rollout.controller.ports import LiveDeployment, LiveEndpoint
 from rollout.errors import BadInput, NotFound, RolloutError, Unavailable
@@ -71,7 +72,7 @@ class AzureEndpoints:
         waiting_while_busy(lambda: self._put_weights(wanted))
 
     def _put_weights(self, weights: dict[str, int]) -> None:
-        with azure_errors(f"set the traffic of endpoint {self._endpoint!r} to {weights}"):
+        with quiet_sdk(), azure_errors(f"set the traffic of endpoint {self._endpoint!r} to {weights}"):
             endpoint: ManagedOnlineEndpoint = self._client.online_endpoints.get(self._endpoint)
             endpoint.traffic = weights
             # The service refuses a deployment that is live and mirrored at once.
@@ -111,14 +112,14 @@ class AzureEndpoints:
 
     def _create(self, spec: DeploymentSpec, mark: str) -> None:
         deployment = deployment_of(spec, self._endpoint, mark)
-        with azure_errors(f"deploy {spec.model} as {spec.name!r}"):
+        with quiet_sdk(), azure_errors(f"deploy {spec.model} as {spec.name!r}"):
             self._client.online_deployments.begin_create_or_update(deployment, skip_script_validation=True).result()
 
     def delete(self, deployment: str) -> None:
         """Delete it and wait; one that is gone already is no error."""
 
         def call() -> None:
-            with azure_errors(f"delete deployment {deployment!r}"):
+            with quiet_sdk(), azure_errors(f"delete deployment {deployment!r}"):
                 self._client.online_deployments.begin_delete(deployment, self._endpoint).result()
 
         try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from rollout.azure.errors import azure_errors
+from rollout.azure.quiet import quiet_sdk
 from rollout.azure.specs import check_model_name
 from rollout.errors import BadInput, NotFound, RolloutError
 
@@ -36,7 +37,8 @@ def example_of_model(client: MLClient, tracking_uri: str, model: str) -> bytes:
     name, version = check_model_name(model)
     with tempfile.TemporaryDirectory(prefix="rollout-example-") as folder:
         fetch = _fetch_from_mlflow if urlsplit(tracking_uri).scheme in ("http", "https") else _fetch_from_workspace
-        found = fetch(client, tracking_uri, name, version, Path(folder))
+        with quiet_sdk():
+            found = fetch(client, tracking_uri, name, version, Path(folder))
         if found is None:
             raise NotFound(
                 f"model {model!r} was logged without an input example",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from functools import cache
@@ -13,13 +14,18 @@ if TYPE_CHECKING:
 
     from rollout.errors import RolloutError
 
+WIDTH_OF_LOGS = 180
+
 
 @cache
 def console() -> Console:
-    """Standard output. Colour only on a terminal; NO_COLOR is honoured."""
+    """Standard output. Colour only on a terminal; NO_COLOR is honoured; wide where nobody's window is the limit."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    made = Console(highlight=False)
+    if not made.is_terminal and "COLUMNS" not in os.environ:
+        made.width = WIDTH_OF_LOGS
+    return made
 
 
 @cache

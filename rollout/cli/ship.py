@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -100,6 +101,7 @@ def _start(session: Session, order: Order, *, dry_run: bool, yes: bool, json: bo
     from rollout.reports.documents import view_document
 
     prospect = session.controller.examine(order)
+    order = replace(order, name=prospect.spec.name)  # what is shown is what is made
     if json:
         emit(
             {

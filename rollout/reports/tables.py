@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rollout.reports.audit import AuditRow
     from rollout.reports.history import HistoryRow
 
-_BAR = 20
+_BAR = 10
 _VERDICT_STYLE = {"pass": "green", "fail": "bold red", "provider-error": "magenta"}
 _PHASE_STYLE = {"Promoted": "green", "RolledBack": "bold red", "RollingBack": "bold red", "Failed": "bold red"}
 _CONDITION_STYLE = {"Held": "yellow", "Paged": "bold yellow"}
@@ -32,7 +32,9 @@ def table(*columns: str, title: str = "") -> Table:
     """A table in the house style. A column named with a leading '>' is aligned to the right."""
     made = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for column in columns:
-        made.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left")
+        made.add_column(
+            column.removeprefix(">"), justify="right" if column.startswith(">") else "left", overflow="fold"
+        )
     return made
 
 

@@ -101,13 +101,15 @@ def _client(sandbox: RunningSandbox, group: str, name: str) -> MLClient:
     cloud = cloud_from_environment()
     return MLClient(
         cloud.credential(), sandbox.settings.subscription_id, group, name,
-        show_progress=False, enable_telemetry=False, **cloud._ml_cloud(),
+        show_progress=False, enable_telemetry=False, **cloud.ml_cloud(),
     )  # fmt: skip
 
 
 def write_mlflow_model(folder: Path) -> Path:
     """The least that counts as an MLflow model."""
     folder.mkdir(parents=True)
-    (folder / "MLmodel").write_text("flavors:\n  python_function:\n    loader_module: mlflow.sklearn\n  sklearn:\n    code: null\n")
+    (folder / "MLmodel").write_text(
+        "flavors:\n  python_function:\n    loader_module: mlflow.sklearn\n  sklearn:\n    code: null\n"
+    )
     (folder / "model.pkl").write_bytes(b"weights")
     return folder
