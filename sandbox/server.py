@@ -15,8 +15,6 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,62 +22,67 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from rollout.errors import RolloutError, Unavailable
+from sandbox.admin import app as admin
+from sandbox.arm import app as arm
+from sandbox.arm.state import ArmState
+from sandbox.eventgrid import app as eventgrid
+from sandbox.eventgrid.state import EventGridState
+from sandbox.graph import app as graph
+from sandbox.graph.state import GraphState
 from sandbox.kernel.connections import Connection
 from sandbox.kernel.context import Sandbox, open_sandbox
-from sandbox.kernel.http import create_app
 from sandbox.kernel.settings import LOOPBACK, load_settings
 from sandbox.kernel.tls import server_context, tls_files
+from sandbox.login import app as login
+from sandbox.login.state import LoginState
+from sandbox.logs import app as logs
+from sandbox.logs.state import LogsState
+from sandbox.ml import app as ml
+from sandbox.ml.state import MlState
+from sandbox.monitor import app as monitor
+from sandbox.monitor.state import MonitorState
+from sandbox.proxy.server import Proxy
+from sandbox.storage import app as storage
+from sandbox.storage.state import StorageState
 
 log = logging.getLogger("sandbox")
 
-#: Folder and state class, in the order in which they are made: a state may use those before it.
-STATES = (
-    ("arm", "ArmState"),
-    ("graph", "GraphState"),
-    ("login", "LoginState"),
-    ("storage", "StorageState"),
-    ("logs", "LogsState"),
-    ("monitor", "MonitorState"),
-    ("eventgrid", "EventGridState"),
-    ("ml", "MlState"),
+#: Folder and state, in the order in which they are made: a state may use those before it.
+STATES: tuple[tuple[str, Callable[[Sandbox], Any]], ...] = (
+    ("arm", ArmState),
+    ("graph", GraphState),
+    ("login", LoginState),
+    ("storage", StorageState),
+    ("logs", LogsState),
+    ("monitor", MonitorState),
+    ("eventgrid", EventGridState),
+    ("ml", MlState),
 )
-#: Port name and folder. `arm` comes last: other services mount routes on it while they are made.
-APPS = (
-    ("login", "login"),
-    ("graph", "graph"),
-    ("blob", "storage"),
-    ("logs", "logs"),
-    ("monitor", "monitor"),
-    ("eventgrid", "eventgrid"),
-    ("ml", "ml"),
-    ("admin", "admin"),
-    ("arm", "arm"),
-)
+#: The TLS ports and their apps. `arm` comes last: other services mount routes on it while they are made.
+APPS: dict[str, Callable[[Sandbox], ASGIApp]] = {
+    "login": login.create,
+    "graph": graph.create,
+    "blob": storage.create,
+    "logs": logs.create,
+    "monitor": monitor.create,
+    "eventgrid": eventgrid.create,
+    "ml": ml.create,
+    "admin": admin.create,
+    "arm": arm.create,
+}
 #: Seconds that open requests get to finish on shutdown.
 GRACE = 3
 
 
 def add_states(sandbox: Sandbox) -> None:
     """Make every service's state and put it into `sandbox.states`."""
-    for folder, name in STATES:
-        if (module := _module(folder, "state")) is not None:
-            sandbox.states[folder] = getattr(module, name)(sandbox)
+    for name, make in STATES:
+        sandbox.states[name] = make(sandbox)
 
 
 def make_apps(sandbox: Sandbox) -> dict[str, ASGIApp]:
     """The ASGI app of every TLS port, by port name. The states must be there."""
-    apps: dict[str, ASGIApp] = {}
-    for port, folder in APPS:
-        module = _module(folder, "app")
-        apps[port] = module.create(sandbox) if module is not None else create_app(port, sandbox, [])
-    return apps
-
-
-def _module(folder: str, name: str) -> Any:
-    path = f"sandbox.{folder}.{name}"
-    if find_spec(f"sandbox.{folder}") is None or find_spec(path) is None:
-        return None
-    return import_module(path)
+    return {port: create(sandbox) for port, create in APPS.items()}
 
 
 def bind(port: int, name: str) -> socket.socket:
@@ -117,24 +120,25 @@ class Control:
         self.stopping.set()
 
 
-async def serve(home: Path, ready: Callable[[Control], None] | None = None) -> None:
+async def serve(home: Path) -> None:
     """Serve the sandbox in `home` until `Control.stop`, SIGTERM or SIGINT."""
     settings = load_settings(home)
     sandbox = open_sandbox(home, settings)
     control = Control(sandbox, asyncio.Event())
     _stop_on_signals(control)
     add_states(sandbox)
-    sandbox.states["control"] = control
-    sockets = {port: bind(settings.ports[port], port) for port, _ in APPS}
+    sockets = {port: bind(settings.ports[port], port) for port in APPS}
     listeners = _listeners(sandbox)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(sandbox.store.close)
         await _start_states(sandbox, stack)
         await _start_proxy(sandbox, stack)
+        sandbox.states["control"] = control
         tasks = [asyncio.create_task(server.serve([sockets[port]])) for port, server in listeners.items()]
-        if ready is not None:
-            ready(control)
-        await control.stopping.wait()
+        stopping = asyncio.create_task(control.stopping.wait())
+        # A listener that ends by itself ends the process: half a sandbox helps nobody.
+        await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
         for server in listeners.values():
             server.should_exit = True
         await asyncio.gather(*tasks)
@@ -168,14 +172,12 @@ async def _start_states(sandbox: Sandbox, stack: contextlib.AsyncExitStack) -> N
         if (start := getattr(state, "start", None)) is not None:
             log.info("starting %s", name)
             await start()
-        if (stop := getattr(state, "stop", None)) is not None and name != "control":
+        if (stop := getattr(state, "stop", None)) is not None:
             stack.push_async_callback(stop)
 
 
 async def _start_proxy(sandbox: Sandbox, stack: contextlib.AsyncExitStack) -> None:
-    if (module := _module("proxy", "server")) is None:
-        return
-    proxy = module.Proxy(sandbox.settings)
+    proxy = Proxy(sandbox.settings)
     await proxy.start(bind(sandbox.settings.ports["proxy"], "proxy"))
     stack.push_async_callback(proxy.stop)
 

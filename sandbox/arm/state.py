@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
 from starlette.routing import BaseRoute
 
@@ -23,6 +24,10 @@ class ArmState:
         self._resources = sandbox.store.collection("arm.resources")
         self._owner = sandbox.owner
         self._types: dict[str, ResourceType] = {}
+        #: Keys by lower-case type, so that a lookup by type need not read every resource.
+        self._by_type: dict[str, set[str]] = defaultdict(set)
+        for key, document in self._resources.items():
+            self._by_type[document["type"].lower()].add(key)
         #: Routes that other services serve on ARM's port, before the generic ones.
         self.mounted: list[BaseRoute] = []
         self.operations = Operations(sandbox, self)
@@ -38,6 +43,7 @@ class ArmState:
     def reset(self) -> None:
         self.operations.reset()
         self._resources.clear()
+        self._by_type.clear()
 
     # Types
 
@@ -67,6 +73,7 @@ class ArmState:
         """Keep `resource` as it is, with a new etag and systemData. No hook runs and nothing is checked."""
         resource.stamp(caller or self._owner)
         self._resources.put(_key(resource.id), resource.stored())
+        self._by_type[resource.type.lower()].add(_key(resource.id))
         return resource
 
     def new(self, resource_id: str, *, location: str | None = None, properties: Json | None = None) -> Resource:
@@ -83,23 +90,30 @@ class ArmState:
 
     def delete(self, resource_id: str) -> bool:
         """Remove the resource and everything below it, extension resources included. No hook runs."""
-        below = [key for key, _ in self._resources.items(_key(resource_id) + "/")]
-        for key in below:
-            self._resources.delete(key)
-        return self._resources.delete(_key(resource_id))
+        for below in self.children(resource_id):
+            self._forget(below)
+        own = self.get(resource_id)
+        if own is not None:
+            self._forget(own)
+        return own is not None
+
+    def _forget(self, resource: Resource) -> None:
+        self._resources.delete(_key(resource.id))
+        self._by_type[resource.type.lower()].discard(_key(resource.id))
 
     def children(self, parent_id: str, type: str | None = None) -> list[Resource]:
         """Everything below `parent_id` at any depth, or only what is of `type`, in id order."""
-        return list(self._below(parent_id, type.lower() if type else None))
+        prefix = _key(parent_id) + "/" if parent_id else ""
+        if type is None:
+            return [Resource.from_document(document) for _, document in self._resources.items(prefix)]
+        # Copied in one step: services may write from threads of their own.
+        known = tuple(self._by_type.get(type.lower(), ()))
+        keys = sorted(key for key in known if key.startswith(prefix))
+        return [resource for key in keys if (resource := self.get(key)) is not None]
 
     def of_type(self, type: str) -> list[Resource]:
-        """Every resource of `type` in the sandbox."""
-        return list(self._below("", type.lower()))
-
-    def _below(self, parent_id: str, type: str | None) -> Iterator[Resource]:
-        for _, document in self._resources.items(_key(parent_id) + "/" if parent_id else ""):
-            if type is None or document["type"].lower() == type:
-                yield Resource.from_document(document)
+        """Every resource of `type` in the sandbox, in id order."""
+        return self.children("", type)
 
     # What callers see
 
