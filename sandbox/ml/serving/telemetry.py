@@ -15,7 +15,6 @@ from sandbox.arm.ids import parse
 from sandbox.arm.model import Resource
 from sandbox.kernel.context import Sandbox
 from sandbox.ml.serving.console import Follower
-from sandbox.ml.serving.routing import workspace_name
 from sandbox.ml.serving.runner import Runner
 from sandbox.ml.serving.spec import Limits
 
@@ -83,8 +82,8 @@ class Telemetry:
         names = parse(deployment_id).names
         return {
             "TimeGenerated": self._sandbox.clock.now(),
-            "WorkspaceName": workspace_name(deployment_id),
-            "EndpointName": names[-2],
+            # As in Azure, the row's resource is the endpoint; the table has no column with its name.
+            "_ResourceId": deployment_id.rsplit("/", 2)[0],
             "DeploymentName": names[-1],
             "InstanceId": instance,
             "ContainerName": "inference-server",
