@@ -59,7 +59,7 @@ def test_blue_green_from_creation_to_deletion(workspace: Workspace) -> None:
     assert 3 <= deployments.count("green") <= 7
 
     workspace.set_traffic(name, blue=0, green=100)
-    assert ml.online_endpoints.get(name).traffic == {"green": 100}
+    assert workspace.send("GET", f"onlineEndpoints/{name}").json()["properties"]["traffic"] == {"green": 100}
     assert {workspace.score(name).json()["model"] for _ in range(5)} == {"green"}
 
     log = ml.online_deployments.get_logs("green", name, lines=200)
