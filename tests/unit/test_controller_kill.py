@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from contract.policy import RolloutPolicy
-from rollout.controller.state import Phase
+from rollout.controller.state import Condition, Phase
 from rollout.errors import Busy
 from rollout.reports.audit import count_effects
 from tests.unit.world import BLUE, GREEN, Behaviour, FakeWorld, Killed, order
@@ -157,3 +157,49 @@ def test_what_green_did_while_nobody_watched_counts() -> None:
     world.advance(10)
     assert world.controller("bob").tick().phase is Phase.ROLLED_BACK
     assert once(world) == {f"deploy {GREEN}": 1, f"weights {BLUE}=90,{GREEN}=10": 1, f"weights {BLUE}=100": 1}
+
+
+def after_intent(world: FakeWorld, effect: str, hook: Callable[[], None]) -> None:
+    """Something happens between the intent's line and the effect itself."""
+    write = world.store.append
+
+    def append(line: bytes, position: int, lease: object) -> int:
+        end = write(line, position, lease)  # type: ignore[arg-type]
+        if b'"kind":"intent"' in line and effect.encode() in line:
+            hook()
+        return end
+
+    world.store.append = append  # type: ignore[method-assign, assignment]
+
+
+def test_a_lease_lost_between_the_intent_and_the_effect_leaves_the_effect_undone() -> None:
+    world = healthy()
+    world.controller("ann").start(order(name=GREEN))
+    after_intent(world, '"deploy"', world.store.expire)
+    with pytest.raises(Busy, match="lease was lost"):
+        world.controller("ann").tick()
+    assert once(world) == {}
+    world.controller("bob").tick()
+    assert once(world) == {f"deploy {GREEN}": 1, f"weights {BLUE}=90,{GREEN}=10": 1}
+
+
+def test_weights_changed_between_the_intent_and_the_write_are_not_overwritten() -> None:
+    world = healthy()
+    world.controller("ann").start(order(name=GREEN))
+    after_intent(world, '"set-weights"', lambda: world.endpoints.weights.update({BLUE: 60, GREEN: 40}))
+    world.controller("ann").tick()
+    assert world.controller("ann").tick().condition is Condition.PAGED
+    assert once(world) == {f"deploy {GREEN}": 1}
+    assert world.endpoints.weights == {BLUE: 60, GREEN: 40}
+
+
+def test_waiting_writes_no_lines() -> None:
+    """A hold of half an hour is one decision in the journal, not thirty."""
+    world = healthy()
+    world.controller().start(order(name=GREEN))
+    world.controller().tick()
+    world.behaviours[GREEN] = Behaviour(silent=True)
+    world.drive(minutes=12)
+    lines = len(world.controller().records())
+    world.drive(minutes=25)
+    assert len(world.controller().records()) == lines
