@@ -17,7 +17,7 @@ from typing import Any
 from sandbox.kernel.context import Sandbox
 from sandbox.logs import kql
 from sandbox.logs.database import Answer, Database
-from sandbox.logs.tables import TABLES, complete
+from sandbox.logs.tables import TABLES, check, complete
 
 log = logging.getLogger("sandbox.logs")
 
@@ -33,7 +33,7 @@ class LogsState:
         self._sandbox = sandbox
         self._database = Database(sandbox.home / "logs-db")
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="logs")
-        self._waiting: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        self._waiting: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
 
@@ -42,9 +42,11 @@ class LogsState:
 
         ValueError for a table or column that isn't known (`tables.TABLES`).
         """
-        if table not in TABLES:
-            raise ValueError(f"there is no table {table}; known: {', '.join(TABLES)}")
-        made = [complete(table, {**row, "TimeGenerated": _stamp(row.get("TimeGenerated"))}) for row in rows]
+        made = list(rows)
+        check(table, set().union(*made))
+        for row in made:
+            if not isinstance(row.get("TimeGenerated"), int | float | datetime):
+                raise ValueError(f"a row of {table} needs TimeGenerated: epoch seconds or a datetime")
         with self._lock:
             self._waiting[table] += made
             many = sum(map(len, self._waiting.values())) >= _MOST_WAITING
@@ -82,7 +84,8 @@ class LogsState:
         with self._lock:
             waiting, self._waiting = self._waiting, defaultdict(list)
         for table, rows in waiting.items():
-            self._database.insert(table, rows)
+            whole = (complete(table, {**row, "TimeGenerated": _stamp(row["TimeGenerated"])}) for row in rows)
+            self._database.insert(table, whole)
 
     def _query(self, query: kql.Query, customer_id: str, condition: str) -> Answer:
         self._flush()
@@ -98,14 +101,11 @@ class LogsState:
         self._database.close()
 
 
-def _stamp(moment: object) -> str | None:
-    if moment is None:
-        return None
-    if isinstance(moment, int | float):
-        moment = datetime.fromtimestamp(moment, UTC)
+def _stamp(moment: float | datetime) -> str:
+    """As the database reads it. What is quick comes first: this runs for every request."""
     if not isinstance(moment, datetime):
-        raise ValueError(f"TimeGenerated is {moment!r}; epoch seconds or a datetime is expected")
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+        moment = datetime.fromtimestamp(moment, UTC)
+    return moment.astimezone(UTC).isoformat(sep=" ").removesuffix("+00:00")
 
 
 def _complain(work: Future[None]) -> None:

@@ -6,7 +6,7 @@ and missing texts as empty, so that `!=` counts them as Kusto does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 #: Kusto's types to those of the database.
@@ -80,12 +80,15 @@ def view(name: str, customer_id: str, condition: str) -> str:
     return f"CREATE VIEW shown.`{name}` AS SELECT {columns} FROM logs.`{name}` WHERE {condition}"  # nosec B608
 
 
-def complete(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    """The row with every column; ValueError names a column that the table lacks."""
-    columns = TABLES[name]
-    if unknown := sorted(set(row) - set(columns)):
+def check(name: str, columns: Iterable[str]) -> None:
+    """ValueError names a table that isn't known, or columns that it lacks."""
+    if name not in TABLES:
+        raise ValueError(f"there is no table {name}; known: {', '.join(TABLES)}")
+    if unknown := sorted(set(columns) - set(TABLES[name])):
         raise ValueError(f"{name} has no column {', '.join(unknown)}")
-    if row.get("TimeGenerated") is None:
-        raise ValueError(f"a row of {name} needs TimeGenerated")
+
+
+def complete(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row with every column."""
     given = {column: value for column, value in row.items() if value is not None}
-    return {column: given.get(column, DEFAULTS.get(kind)) for column, kind in columns.items()}
+    return {column: given.get(column, DEFAULTS.get(kind)) for column, kind in TABLES[name].items()}
