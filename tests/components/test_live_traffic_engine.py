@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.engine import ROOT, Engine, write_program
+from tests.sandbox.engine import ROOT, Engine, own_environment, write_program
 from tests.sandbox.tiny_azure import TinyAzure
 
 PROGRAM = """
@@ -68,7 +68,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
     azure.on_put = complete
     project = write_program(home / "project", PROGRAM, name="live")
-    engine = Engine(home, project, {**azure.environment(), "PYTHONPATH": str(ROOT)})
+    engine = Engine(project, {**own_environment(home), **azure.environment(), "PYTHONPATH": str(ROOT)})
     engine.run("stack", "init", "dev")
     ready = World(azure, engine)
     ready.up("first")
