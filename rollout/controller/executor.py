@@ -53,7 +53,6 @@ class Executor:
         """Decide and act until there is something to wait for. Busy when the lease is lost."""
         decision: Decision | None = None
         for _ in range(MOST_DECISIONS):
-            self._tell()
             if self._journal.state.rollout is None:
                 break
             decision = self._decide()
@@ -132,6 +131,8 @@ class Executor:
     def _do(self, decision: Decision) -> bool:
         effect = decision.effect
         assert effect is not None  # nosec B101 - EFFECT and REPEAT carry one
+        if effect.kind in (EffectKind.DEPLOY, EffectKind.SMOKE):
+            self._tell()  # these take long; weights never wait for a topic
         if decision.action is Action.REPEAT:
             self._resumed("not-done")
         else:
@@ -199,7 +200,7 @@ class Executor:
         self._journal.append(Kind.DECISION, _decided(decision))
 
     def _tell(self) -> None:
-        """Deliver what is in the outbox; what can't be delivered stays there and never stops a rollout."""
+        """Deliver what is in the outbox, in order; what can't be delivered stays there and never stops a rollout."""
         told: list[int] = []
         for message in self._journal.state.outbox:
             try:

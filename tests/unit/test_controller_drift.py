@@ -236,6 +236,23 @@ class TestAServiceThatFails:
         ids = [data["id"] for _, data in world.announcer.told]
         assert len(set(ids)) == 3
 
+    def test_weights_go_back_before_anybody_is_told(self) -> None:
+        """A topic that hangs must not keep traffic on a bad green."""
+        world = at_50()
+        world.behaviours[GREEN] = Behaviour(error_rate=0.5)
+        world.advance(3)
+        weights_when_told: list[dict[str, int]] = []
+        announce = world.announcer.announce
+
+        def slow(event_type: str, subject: str, data: object) -> None:
+            weights_when_told.append(dict(world.endpoints.weights))
+            announce(event_type, subject, data)  # type: ignore[arg-type]
+
+        world.announcer.announce = slow  # type: ignore[method-assign, assignment]
+        world.controller().tick()
+        assert weights_when_told == [{BLUE: 100}, {BLUE: 100}]
+        assert world.announcer.events[-2:] == ["Rollouts.RollingBack", "Rollouts.RolledBack"]
+
     def test_a_journal_that_cannot_be_read_stops_before_anything_is_done(self) -> None:
         world = at_50()
         done = dict(world.endpoints.done)

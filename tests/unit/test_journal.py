@@ -36,9 +36,9 @@ LINES = JOURNAL.splitlines(keepends=True)
 def test_an_untouched_journal_verifies() -> None:
     report = verify(JOURNAL)
     assert report.ok
-    assert report.lines == len(LINES) == 16
+    assert report.lines == len(LINES) > 12
     assert report.head == json.loads(LINES[-1])["hash"]
-    assert audit_summary(report) == f"16 lines verify, head {report.head[:12]}"
+    assert audit_summary(report) == f"{len(LINES)} lines verify, head {report.head[:12]}"
 
 
 @given(st.data())
@@ -100,7 +100,7 @@ def test_a_torn_last_line_is_tolerated_and_closed_by_the_next_writer(kept: int) 
     assert not report.torn_tail
     assert report.repaired == (len(LINES),)
     assert [record.kind for record in parse(world.store.data).records[-2:]] == [Kind.REPAIRED, Kind.NOTE]
-    assert "torn lines repaired before 16" in audit_summary(report)
+    assert f"torn lines repaired before {len(LINES)}" in audit_summary(report)
 
 
 def test_remains_that_nobody_accounts_for_are_tampering() -> None:
