@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
+from html import escape
 from urllib.parse import urlsplit
-from xml.sax.saxutils import escape
 
 from starlette.responses import Response
 

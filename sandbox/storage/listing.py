@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from html import escape
+from urllib.parse import quote
 from xml.etree import ElementTree  # nosec B405 - see read_block_list
-from xml.sax.saxutils import escape, quoteattr
 
 from sandbox.storage import leases
 from sandbox.storage.errors import StorageError
 from sandbox.storage.model import Blob, Block, Container, http_date
 
+_NOT_IN_XML = re.compile("[\x00-\x1f\ufffe\uffff]")
 _DECLARATION = '<?xml version="1.0" encoding="utf-8"?>'
 
 
@@ -61,7 +64,7 @@ def container_list(endpoint: str, containers: Sequence[Container], page: Page) -
         items.append(
             f"<Container><Name>{escape(container.name)}</Name><Properties>{properties}</Properties>{metadata}</Container>"
         )
-    head = f"<EnumerationResults ServiceEndpoint={quoteattr(endpoint)}>{_asked(page)}"
+    head = f'<EnumerationResults ServiceEndpoint="{escape(endpoint)}">{_asked(page)}'
     return f"{_DECLARATION}{head}<Containers>{''.join(items)}</Containers><NextMarker>{escape(left)}</NextMarker></EnumerationResults>"
 
 
@@ -79,9 +82,9 @@ def blob_list(endpoint: str, container: str, blobs: Iterable[Blob], page: Page) 
             left = entry
             break
         last_prefix = prefix
-        items.append(f"<BlobPrefix><Name>{escape(prefix)}</Name></BlobPrefix>" if prefix else _blob(blob, page, now))
+        items.append(f"<BlobPrefix>{_name(prefix)}</BlobPrefix>" if prefix else _blob(blob, page, now))
     head = (
-        f"<EnumerationResults ServiceEndpoint={quoteattr(endpoint)} ContainerName={quoteattr(container)}>{_asked(page)}"
+        f'<EnumerationResults ServiceEndpoint="{escape(endpoint)}" ContainerName="{escape(container)}">{_asked(page)}'
     )
     return f"{_DECLARATION}{head}<Blobs>{''.join(items)}</Blobs><NextMarker>{escape(left)}</NextMarker></EnumerationResults>"
 
@@ -112,7 +115,14 @@ def _blob(blob: Blob, page: Page, now: float) -> str:
     extra = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in named.items())
     properties = extra + _properties(blob.etag, blob.modified, leases.headers(blob.lease, now))
     metadata = _metadata(blob.metadata) if "metadata" in page.include else ""
-    return f"<Blob><Name>{escape(blob.name)}</Name><Properties>{properties}</Properties>{metadata}</Blob>"
+    return f"<Blob>{_name(blob.name)}<Properties>{properties}</Properties>{metadata}</Blob>"
+
+
+def _name(name: str) -> str:
+    """XML can't hold most control characters: a name with any is sent percent-encoded, and says so."""
+    if _NOT_IN_XML.search(name):
+        return f'<Name Encoded="true">{quote(name)}</Name>'
+    return f"<Name>{escape(name)}</Name>"
 
 
 def _properties(etag: str, modified: float, lease: dict[str, str]) -> str:

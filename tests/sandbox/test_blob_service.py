@@ -249,6 +249,14 @@ class TestAddresses:
         app.close()
 
 
+def test_a_name_that_xml_cannot_hold_is_listed_all_the_same(sandbox_service: BlobService) -> None:
+    box = sandbox_service.container()
+    names = ["bell\x07<&>'\".txt", "fine"]
+    for name in names:
+        box.upload_blob(name, b"x")
+    assert [blob.name for blob in box.list_blobs()] == names
+
+
 def test_a_throttled_call_is_retried_by_the_sdk(
     storage_context: Sandbox, sandbox_service: BlobService, box: Any
 ) -> None:
