@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,22 +18,9 @@ ROOT = Path(__file__).resolve().parents[2]
 class Engine:
     """One project folder and one state backend; every call is a real `pulumi`."""
 
-    def __init__(self, home: Path, project: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, project: Path, environment: Mapping[str, str]) -> None:
         self.project = project
-        state = home / "state"
-        state.mkdir(parents=True, exist_ok=True)
-        bin_dir = home / "bin"
-        if not bin_dir.exists():
-            install_shims(bin_dir)
-        self.environment = {
-            **os.environ,
-            **environment,
-            "PATH": f"{bin_dir}{os.pathsep}{os.environ['PATH']}",
-            "PULUMI_BACKEND_URL": state.as_uri(),
-            "PULUMI_CONFIG_PASSPHRASE": "test",
-            "PULUMI_HOME": str(home / "pulumi"),
-            "PULUMI_SKIP_UPDATE_CHECK": "true",
-        }
+        self.environment = {**os.environ, **environment}
 
     def run(self, *arguments: str, ok: bool = True, **environment: str) -> str:
         """Run `pulumi ...`, check whether it succeeded as expected, and give what it printed."""
@@ -66,6 +54,31 @@ class Engine:
         state = json.loads(self.run("stack", "export", "--stack", stack))
         found = state["deployment"].get("resources", [])
         return {resource["urn"].rsplit("::", 1)[1]: resource for resource in found}
+
+
+def own_environment(home: Path) -> dict[str, str]:
+    """Shims and an empty state in `home`, for an engine that no sandbox is behind."""
+    state, bin_dir = home / "state", home / "bin"
+    state.mkdir(parents=True, exist_ok=True)
+    if not bin_dir.exists():
+        install_shims(bin_dir)
+    return {
+        "PATH": f"{bin_dir}{os.pathsep}{os.environ['PATH']}",
+        "PULUMI_BACKEND_URL": state.as_uri(),
+        "PULUMI_CONFIG_PASSPHRASE": "test",
+        "PULUMI_HOME": str(home / "pulumi"),
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+    }
+
+
+def copy_project(folder: Path) -> Path:
+    """This repository's program and stack files, to change at will."""
+    folder.mkdir(parents=True)
+    for file in (*ROOT.glob("Pulumi*.yaml"), ROOT / "__main__.py"):
+        shutil.copy(file, folder)
+    for package in ("components", "contract"):
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
 
 
 def write_program(folder: Path, text: str, name: str = "plugins") -> Path:

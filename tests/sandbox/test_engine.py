@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sandbox.engine import Engine, write_program
+from tests.sandbox.engine import Engine, own_environment, write_program
 from tests.sandbox.tiny_azure import SUBSCRIPTION, Fail, TinyAzure
 
 pytestmark = pytest.mark.engine
@@ -55,7 +55,7 @@ def azure() -> Iterator[TinyAzure]:
 def engine(home: Path, tmp_path: Path, azure: TinyAzure, request: pytest.FixtureRequest) -> Engine:
     """A project of its own, with a new stack dev."""
     name = request.node.name.replace("_", "-")[:60]
-    made = Engine(home, write_program(tmp_path / "project", PROGRAM, name), azure.environment())
+    made = Engine(write_program(tmp_path / "project", PROGRAM, name), {**own_environment(home), **azure.environment()})
     made.run("stack", "init", "dev")
     return made
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.sandbox.engine import Engine, write_program
+from tests.sandbox.engine import Engine, own_environment, write_program
 
 pytestmark = pytest.mark.engine
 
@@ -21,7 +21,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def engine(home: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Engine:
-    made = Engine(home, write_program(tmp_path / "project", "", request.node.name.replace("_", "-")[:60]), {})
+    made = Engine(
+        write_program(tmp_path / "project", "", request.node.name.replace("_", "-")[:60]), own_environment(home)
+    )
     made.run("stack", "init", "dev")
     return made
 

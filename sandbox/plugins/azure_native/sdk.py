@@ -10,7 +10,7 @@ import ast
 import importlib.util
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -75,8 +75,9 @@ def resource_type(module: str, name: str) -> SdkType:
         raise NoSuchType(f"pulumi_azure_native.{module}.{name} is not a resource of the installed SDK")
     # Where a nested class already has the name, the SDK calls the resource's own FooInitArgs.
     arguments = _class_source(source, f"{name}Args") or _class_source(source, f"{name}InitArgs")
-    outputs = {wire: _parse(text) for wire, _, text in _getters(resource)}
-    return SdkType(module, version.group(1), _properties(arguments or ""), outputs)
+    inputs = _properties(arguments or "")
+    outputs = {wire: _sharper(_parse(text), inputs.get(wire)) for wire, _, text in _getters(resource)}
+    return SdkType(module, version.group(1), inputs, outputs)
 
 
 @cache
@@ -86,7 +87,18 @@ def nested_type(module: str, name: str) -> dict[str, Property]:
     source = _class_source(_read(sdk_folder() / module / file), name)
     if source is None:
         raise NoSuchType(f"pulumi_azure_native.{module} has no class {name}")
-    return _properties(source)
+    properties = _properties(source)
+    given = _class_source(_read(sdk_folder() / module / "_inputs.py"), name.removesuffix("Response") + "Args")
+    if file == "outputs.py" and given is not None:
+        inputs = _properties(given)
+        return {key: replace(item, type=_sharper(item.type, inputs.get(key))) for key, item in properties.items()}
+    return properties
+
+
+def _sharper(output: TypeRef, given: Property | None) -> TypeRef:
+    """An output's type. The SDK calls a union of classes Any there; the input of that name tells more."""
+    vague = output.kind == "any" or (output.items is not None and output.items.kind == "any")
+    return given.type if vague and given is not None else output
 
 
 def snake_case(name: str) -> str:
