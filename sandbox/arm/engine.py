@@ -8,7 +8,7 @@ from typing import Any
 
 from sandbox.arm import checks
 from sandbox.arm.identity import resolve
-from sandbox.arm.ids import GROUP_TYPE, ResourceId
+from sandbox.arm.ids import GROUP_TYPE, ResourceId, spelled
 from sandbox.arm.model import Change, Json, Resource, ResourceType
 from sandbox.arm.operations import Operation
 from sandbox.arm.state import ArmState
@@ -145,7 +145,7 @@ class Engine:
 def _from_body(kind: ResourceType, identity: ResourceId, body: Json, before: Resource | None) -> Resource:
     document: Json = {key: copy.deepcopy(body[key]) for key in body if key not in ("etag", "systemData")}
     document |= {
-        "id": before.id if before else identity.text,
+        "id": before.id if before else spelled(identity, kind.name),
         "name": before.name if before else identity.name,
         "type": kind.name,
         "properties": {**copy.deepcopy(dict(kind.defaults)), **_without_state(body.get("properties") or {})},

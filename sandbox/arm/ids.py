@@ -49,8 +49,8 @@ class ResourceId:
 
 
 def parse(text: str) -> ResourceId:
-    """The id in `text`; AzureError 400 when it is not one."""
-    text = "/" + text.strip("/")
+    """The id in `text`, its fixed parts spelled as ARM spells them; AzureError 400 when it is not one."""
+    text = _spelled("/" + text.strip("/"))
     at = text.lower().rfind(_PROVIDERS)
     if at < 0:
         return _above_providers(text)
@@ -59,6 +59,26 @@ def parse(text: str) -> ResourceId:
         raise invalid(text)
     type_name = "/".join([parts[0], *parts[1::2]])
     return ResourceId(text, scope, type_name, tuple(parts[2::2]))
+
+
+def _spelled(text: str) -> str:
+    parts = text.split("/")
+    for at, part in enumerate(parts):
+        lowered = part.lower()
+        if (at == 1 and lowered == "subscriptions") or lowered == "providers":
+            parts[at] = lowered
+        elif at == 3 and lowered == "resourcegroups":
+            parts[at] = "resourceGroups"
+    return "/".join(parts)
+
+
+def spelled(identity: ResourceId, type_name: str) -> str:
+    """The id with the type as the catalogue spells it."""
+    if not identity.scope or identity.type == GROUP_TYPE:
+        return identity.text
+    namespace, *kinds = type_name.split("/")
+    pairs = zip(kinds, identity.names, strict=True)
+    return f"{identity.scope}{_PROVIDERS}{namespace}/" + "/".join(f"{kind}/{name}" for kind, name in pairs)
 
 
 def _above_providers(text: str) -> ResourceId:

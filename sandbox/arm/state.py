@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from starlette.routing import BaseRoute
 
-from sandbox.arm.ids import parse
+from sandbox.arm.ids import parse, spelled
 from sandbox.arm.model import Json, Resource, ResourceType, View
 from sandbox.arm.operations import Operations
 from sandbox.kernel.context import Sandbox
@@ -81,7 +81,7 @@ class ArmState:
         identity = parse(resource_id)
         known = self.type(identity.type)
         return Resource(
-            id=identity.text,
+            id=spelled(identity, known.name) if known else identity.text,
             name=identity.name,
             type=known.name if known else identity.type,
             location=location,

@@ -18,6 +18,7 @@ from sandbox.login.errors import LoginError, login_error
 from sandbox.login.state import Credential, LoginState
 
 _JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_TOKEN_TYPE = "Bearer"  # nosec B105 - OAuth's name for the kind of token
 _NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
 
 
@@ -91,7 +92,7 @@ class _Login:
         form = await self._form(request)
         resource = _resource_of_scope(_needed(form, "scope"))
         token = self._issue(form, resource)
-        answer = {"token_type": "Bearer", "expires_in": LIFETIME_SECONDS, "ext_expires_in": LIFETIME_SECONDS}
+        answer = {"token_type": _TOKEN_TYPE, "expires_in": LIFETIME_SECONDS, "ext_expires_in": LIFETIME_SECONDS}
         return JSONResponse(answer | {"access_token": token}, headers=_NO_STORE)
 
     async def token_v1(self, request: Request) -> Response:
@@ -100,7 +101,7 @@ class _Login:
         token = self._issue(form, resource)
         now = int(time.time())
         answer = {
-            "token_type": "Bearer",
+            "token_type": _TOKEN_TYPE,
             "expires_in": str(LIFETIME_SECONDS),
             "ext_expires_in": str(LIFETIME_SECONDS),
             "expires_on": str(now + LIFETIME_SECONDS),

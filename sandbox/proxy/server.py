@@ -73,7 +73,9 @@ class Proxy:
         except Refused as refusal:
             log.warning("%s", refusal.text)
             await _answer(writer, refusal)
-        except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
+        except asyncio.IncompleteReadError:
+            log.debug("a client went away before it said where it wants to go")
+        except (OSError, TimeoutError) as error:
             log.info("tunnel ended: %s: %s", type(error).__name__, error)
         finally:
             self._open.discard(task)

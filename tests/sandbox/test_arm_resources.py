@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.arm.ids import parse
+from sandbox.arm.ids import parse, spelled
 from sandbox.kernel.context import Sandbox
 from tests.sandbox.arm import Arm
 
@@ -67,6 +67,17 @@ def test_ids_are_matched_without_case_and_kept_as_first_written(arm: Arm) -> Non
     arm.make(account_path("books1"), ACCOUNT)
     shown = arm.service.get(arm.path("/PROVIDERS/microsoft.storage/STORAGEACCOUNTS/books1", "SHOP", "2024-01-01"))
     assert shown.json()["id"].endswith(f"/resourceGroups/shop/providers/{STORAGE}/books1")
+
+
+def test_ids_are_spelled_as_azure_spells_them_whatever_the_caller_wrote(arm: Arm) -> None:
+    base = f"/SUBSCRIPTIONS/{arm.subscription}/resourcegroups/Library"
+    group = arm.service.put(f"{base}?api-version=2024-03-01", {"location": "eastus"}).json()
+    assert group["id"] == f"/subscriptions/{arm.subscription}/resourceGroups/Library"
+    account = arm.service.put(
+        f"{base}/Providers/microsoft.storage/storageaccounts/books1?api-version=2024-01-01", ACCOUNT
+    )
+    assert account.json()["id"] == f"{group['id']}/providers/{STORAGE}/books1"
+    assert account.json()["type"] == STORAGE
 
 
 def test_etags_guard_against_lost_updates(arm: Arm) -> None:
@@ -219,4 +230,7 @@ def test_ids_are_parsed_into_their_parts(names: list[str]) -> None:
     assert (identity.subscription, identity.group, identity.name) == ("s", "g", names[-1])
     expected = text.rsplit("/", 2)[0] if len(names) > 1 else "/subscriptions/s/resourceGroups/g"
     assert identity.parent == expected
-    assert parse(text.upper().replace("/PROVIDERS/", "/providers/")).key == identity.key
+    assert parse(text.upper()).key == identity.key
+    assert spelled(parse(text.lower()), identity.type).startswith(
+        "/subscriptions/s/resourceGroups/g/providers/Some.Provider/kind0/"
+    )

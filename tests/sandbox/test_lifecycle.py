@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -141,6 +143,25 @@ def test_stopping_reaches_a_stubborn_process_and_its_children(tmp_path: Path) ->
     stop([process], seconds=0.3)
     assert not is_alive(process.pid)
     assert not is_alive(child)
+
+
+def test_in_the_foreground_it_stops_when_it_is_told_to(tmp_path: Path) -> None:
+    save_settings(tmp_path, new_settings(now=time.time()))
+    pids = Pids(tmp_path)
+    processes = [pids.start(name, SLEEPER) for name in lifecycle.PROCESSES]
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    lifecycle.hold(tmp_path)
+    assert not any(is_alive(process.pid) for process in processes)
+
+
+def test_in_the_foreground_it_ends_with_an_error_when_a_process_dies(tmp_path: Path) -> None:
+    save_settings(tmp_path, new_settings(now=time.time()))
+    pids = Pids(tmp_path)
+    processes = [pids.start(name, SLEEPER) for name in lifecycle.PROCESSES]
+    processes[1].kill()
+    with pytest.raises(Unavailable, match="gateway"):
+        lifecycle.hold(tmp_path)
+    assert not any(is_alive(process.pid) for process in processes)
 
 
 def test_secrets_are_readable_by_their_owner_alone(sandbox: RunningSandbox) -> None:
