@@ -138,12 +138,10 @@ class Datastores:
             return f"https://{location.account}.blob.core.windows.net/{location.container}"
         return f"{self._sandbox.settings.url('blob')}/{location.account}/{location.container}"
 
-    def sas(self, location: Location, permissions: str = "racwdl") -> str:
+    def sas(self, location: Location, permissions: str = "racwdl", hours: float = _SAS_HOURS) -> str:
         """A token for the container."""
         key = self.account(location.account).keys[0]
-        return service_sas(
-            location.account, key, location.container, permissions=permissions, lifetime=_SAS_HOURS * 3600.0
-        )
+        return service_sas(location.account, key, location.container, permissions=permissions, lifetime=hours * 3600.0)
 
     def read_link(self, location: Location, view: View) -> str:
         """A link that reads one blob."""
@@ -245,11 +243,12 @@ async def list_secrets(call: Call) -> Response:
     body = await call.body()
     if properties["datastoreType"] == "AzureBlob" and body.get("expirableSecret"):
         location = Location(account.name, properties["containerName"], "")
-        expires = datetime.now(UTC) + timedelta(hours=_SAS_HOURS)
+        hours = min(float(body.get("expireAfterHours") or _SAS_HOURS), _SAS_HOURS)
+        expires = datetime.now(UTC) + timedelta(hours=hours)
         return JSONResponse(
             {
                 "secretsType": "Sas",
-                "sasToken": call.ml.datastores.sas(location),
+                "sasToken": call.ml.datastores.sas(location, hours=hours),
                 "expirableSecretExpiry": expires.isoformat(),
             }
         )

@@ -25,13 +25,25 @@ def test_a_new_workspace_has_its_four_datastores_and_the_blob_store_is_the_defau
     assert ws.client.datastores.get_default().name == "workspaceblobstore"
 
 
-def test_the_account_key_of_a_datastore_is_the_storage_accounts(ws: MlWorkspace) -> None:
-    secret = ws.client.datastores.get("workspaceblobstore", include_secrets=True).credentials.account_key
+def test_a_datastore_gives_a_token_for_its_container_and_only_that(ws: MlWorkspace) -> None:
+    from azure.core.exceptions import HttpResponseError
+    from azure.storage.blob import ContainerClient
+
+    store = ws.client.datastores.get("workspaceblobstore", include_secrets=True)
+    base = f"https://{store.account_name}"
+    ContainerClient(base, store.container_name, credential=store.credentials.sas_token).upload_blob("hello", b"hi")
+    with pytest.raises(HttpResponseError):
+        ContainerClient(base, "azureml", credential=store.credentials.sas_token).upload_blob("hello", b"hi")
+
+
+def test_the_key_of_a_datastore_is_the_storage_accounts(ws: MlWorkspace) -> None:
+    answer = ws.rest("POST", "/datastores/workspaceblobstore/listSecrets", {}).json()
     group = ws.url.partition("/providers/")[0]
     keys = ws.session.post(
         f"{group}/providers/Microsoft.Storage/storageAccounts/{ws.account}/listKeys?api-version=2024-01-01", timeout=10
     ).json()["keys"]
-    assert secret in {key["value"] for key in keys}
+    assert answer["secretsType"] == "AccountKey"
+    assert answer["key"] in {key["value"] for key in keys}
 
 
 def test_an_unknown_datastore_is_named_in_the_refusal(ws: MlWorkspace) -> None:
@@ -107,12 +119,12 @@ def test_a_model_from_a_local_folder_is_found_tagged_archived_downloaded_and_del
 
 def test_the_files_of_a_version_cannot_be_exchanged(ws: MlWorkspace, tmp_path: Path) -> None:
     from azure.ai.ml.entities import Model
-    from azure.ai.ml.exceptions import AssetPathException
+    from azure.core.exceptions import HttpResponseError
 
     one, other = write_mlflow_model(tmp_path / "one"), write_mlflow_model(tmp_path / "other")
     (other / "model.pkl").write_bytes(b"other weights")
     ws.client.models.create_or_update(Model(name="fixed", version="3", path=str(one), type="mlflow_model"))
-    with pytest.raises(AssetPathException):
+    with pytest.raises(HttpResponseError, match="Asset paths cannot be updated"):
         ws.client.models.create_or_update(Model(name="fixed", version="3", path=str(other), type="mlflow_model"))
     assert ws.client.models.create_or_update(Model(name="fixed", path=str(other), type="mlflow_model")).version == "4"
 
@@ -121,7 +133,9 @@ def test_an_mlflow_model_without_an_mlmodel_file_is_refused(ws: MlWorkspace, tmp
     (tmp_path / "weights.bin").write_bytes(b"x")
     from azure.ai.ml.entities import Model
 
-    made = ws.client.models.create_or_update(Model(name="plain", path=str(tmp_path / "weights.bin"), type="custom_model"))
+    made = ws.client.models.create_or_update(
+        Model(name="plain", path=str(tmp_path / "weights.bin"), type="custom_model")
+    )
     uri = ws.rest("GET", f"/models/plain/versions/{made.version}").json()["properties"]["modelUri"]
     answer = ws.rest("PUT", "/models/wrong/versions/1", {"properties": {"modelUri": uri, "modelType": "mlflow_model"}})
     assert answer.status_code == 400
