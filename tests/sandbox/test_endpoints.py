@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -236,11 +236,8 @@ def test_faults_on_order_reach_the_scorer_and_the_caller_sees_what_azure_would_s
 
 
 def wait_for(workspace: Workspace, endpoint: str, status: int) -> None:
-    """A fault is in force within a second."""
-    end = time.monotonic() + 3
-    while (code := workspace.score(endpoint, pin="blue").status_code) != status:
-        assert time.monotonic() < end, code
-        time.sleep(0.1)
+    """A fault is in force within a second or so."""
+    until(lambda: workspace.score(endpoint, pin="blue").status_code == status, 5)
 
 
 def test_deleting_the_group_ends_the_replicas(sandbox: RunningSandbox, tmp_path: Path) -> None:
@@ -254,3 +251,24 @@ def test_deleting_the_group_ends_the_replicas(sandbox: RunningSandbox, tmp_path:
         while Path(f"/proc/{pid}").exists():
             assert time.monotonic() < end
             time.sleep(0.1)
+
+
+def test_consoles_can_be_asked_for_in_kql(workspace: Workspace) -> None:
+    name = "observed"
+    workspace.put_endpoint(name)
+    workspace.deploy(workspace.deployment(name, "blue"))
+    endpoint = f"{workspace.base.id}/onlineEndpoints/{name}"
+    logs = workspace.sandbox.session("https://api.loganalytics.azure.com")
+    question = {"query": "AmlOnlineEndpointConsoleLog | where DeploymentName == 'blue' | project Message"}
+
+    def console() -> str:
+        return logs.post(f"{workspace.sandbox.settings.url('logs')}/v1{endpoint}/query", json=question, timeout=20).text
+
+    until(lambda: "model says blue" in console())
+
+
+def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.2)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from sandbox.kernel.context import Sandbox
 from sandbox.kernel.settings import LOOPBACK
 from sandbox.ml.conda import EnvironmentSpec
 from sandbox.ml.envs import EnvironmentBuilder
@@ -23,6 +25,8 @@ from sandbox.ml.serving.prepare import SERVER_REQUIREMENTS
 from sandbox.ml.serving.process import ReplicaFailed, ReplicaProcess, end_survivors
 from sandbox.ml.serving.runner import Hooks, Runner
 from sandbox.ml.serving.spec import Probe, ReplicaSpec
+from sandbox.ml.serving.telemetry import Telemetry
+from sandbox.monitor.state import MonitorState
 
 SCORE = """
 import json, os
@@ -38,6 +42,10 @@ def init():
 def run(raw):
     return 1
 """
+DEPLOYMENT = (
+    "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices"
+    "/workspaces/ws/onlineEndpoints/churn/deployments/blue"
+)
 QUICK = Probe(initial_delay=0, period=0.2, timeout=0.5, failures=100)
 
 
@@ -69,7 +77,7 @@ class Deployed:
     def __init__(self, folder: Path) -> None:
         self.published: list[list[str]] = []
         self.drained: list[str] = []
-        self.runner = Runner("blue", folder, Hooks(self._changed, self._drain))
+        self.runner = Runner(DEPLOYMENT, folder, Hooks(self._changed, self._drain))
 
     async def _changed(self) -> None:
         self.published.append([route.name for route in self.runner.routes()])
@@ -131,6 +139,20 @@ def test_a_deployment_scores_with_its_model_and_variables_and_nothing_of_ours(
             await score(port)
 
     story(tmp_path, tell)
+
+
+def test_readings_of_every_instance_reach_the_monitor(spec: ReplicaSpec, tmp_path: Path, context: Sandbox) -> None:
+    context.states["monitor"] = monitor = MonitorState(context)
+
+    async def tell(deployed: Deployed) -> None:
+        await deployed.runner.deploy(spec, 2)
+        Telemetry(context).round([deployed.runner])
+
+    story(tmp_path, tell)
+    minute = monitor.minute(time.time())
+    rows = monitor.table.gauges("ws/churn", "CpuMemoryUtilizationPercentage", minute - 1, minute + 1)
+    assert len({row.instance for row in rows}) == 2
+    assert all(0 < row.maximum < 100 for row in rows)
 
 
 def test_scaling_keeps_what_runs_and_drains_what_goes(spec: ReplicaSpec, tmp_path: Path) -> None:
@@ -269,9 +291,8 @@ def test_faults_on_order_hit_the_scorer_exactly_as_often_as_ordered(spec: Replic
 
 
 def test_the_tail_of_a_console_spans_files_and_long_logs(tmp_path: Path) -> None:
-    (tmp_path / "old.log").write_text("first\nsecond\n")
-    os.utime(tmp_path / "old.log", (1, 1))
-    (tmp_path / "new.log").write_text("".join(f"line {number} {'x' * 200}\n" for number in range(5000)))
+    (tmp_path / "1a.log").write_text("first\nsecond\n")
+    (tmp_path / "1b.log").write_text("".join(f"line {number} {'x' * 200}\n" for number in range(5000)))
     files = list(tmp_path.glob("*.log"))
     assert [line.split(" ")[1] for line in console.tail(files, 1000)] == [str(number) for number in range(4000, 5000)]
     everything = console.tail(files, 5001)

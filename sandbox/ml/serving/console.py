@@ -12,8 +12,8 @@ _LONGEST_LINE = 8192
 
 
 def tail(files: list[Path], lines: int) -> list[str]:
-    """The last `lines` lines over all `files`, the file that was written last at the end."""
-    present = sorted((file for file in files if file.exists()), key=lambda file: file.stat().st_mtime)
+    """The last `lines` lines over all `files`, in the order of their names: by the instances' start."""
+    present = sorted(file for file in files if file.exists())
     collected: list[str] = []
     for file in reversed(present):
         if len(collected) >= lines:

@@ -29,7 +29,8 @@ class Instance:
         self.spec, self._folder, self._label, self._changed = spec, folder, label, changed
         self._process: ReplicaProcess | None = None
         self._keeper: asyncio.Task[None] | None = None
-        self.id = uuid.uuid4().hex[:8]
+        # In the order of their starts, so that their logs can be read in that order.
+        self.id = f"{time.time_ns() // 1_000_000:x}{uuid.uuid4().hex[:4]}"
         self.name, self.ready, self.restarts = "", False, 0
 
     @property

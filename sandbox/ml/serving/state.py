@@ -203,9 +203,9 @@ class ServingState:
 
     async def _round(self) -> None:
         await self._end_orphans()
-        await asyncio.to_thread(self._telemetry.round, list(self.runners.values()))
         if self._published is None or self._table() != self._published or not await self._gateway_knows():
             await self.publish()
+        await asyncio.to_thread(self._telemetry.round, list(self.runners.values()))
 
     async def _end_orphans(self) -> None:
         """Replicas of deployments that were deleted with their group, workspace or endpoint."""

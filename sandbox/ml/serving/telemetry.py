@@ -79,14 +79,14 @@ class Telemetry:
             logs.insert(CONSOLE_TABLE, rows)
 
     def _console_row(self, deployment_id: str, instance: str, line: str) -> dict[str, Any]:
-        names = parse(deployment_id).names
+        identity = parse(deployment_id)
         return {
             "TimeGenerated": self._sandbox.clock.now(),
-            # As in Azure, the row's resource is the endpoint; the table has no column with its name.
-            "_ResourceId": deployment_id.rsplit("/", 2)[0],
-            "DeploymentName": names[-1],
-            "InstanceId": instance,
+            "_ResourceId": identity.parent,
+            "OperationName": "Microsoft.MachineLearningServices/workspaces/onlineEndpoints/deployments/log",
             "ContainerName": "inference-server",
+            "DeploymentName": identity.name,
+            "InstanceId": instance,
             "Message": line,
         }
 
