@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess  # nosec B404 - starts this project's own servers, no shell
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,7 @@ class Pids:
             record = json.loads(self.file(name).read_bytes())
             process = psutil.Process(record["pid"])
             same = abs(process.create_time() - record["started"]) < 1.0
-            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+            return process if same and is_alive(process) else None
         except (FileNotFoundError, ValueError, KeyError, psutil.NoSuchProcess, psutil.AccessDenied):
             return None
 
@@ -82,12 +83,29 @@ def stop(processes: Iterable[psutil.Process], seconds: float = STOP_SECONDS) -> 
     mains = list(processes)
     family = [*mains, *(child for main in mains for child in _descendants(main))]
     _signal(mains, psutil.Process.terminate)
-    _, alive = psutil.wait_procs(mains, timeout=seconds)
-    _signal(alive, psutil.Process.kill)
+    _signal(_wait(mains, seconds), psutil.Process.kill)
     # Children that their parent left behind get a moment of their own.
-    _, left = psutil.wait_procs(family, timeout=1.0)
-    _signal(left, psutil.Process.kill)
-    psutil.wait_procs(left, timeout=2.0)
+    _signal(_wait(family, 1.0), psutil.Process.kill)
+    _wait(family, 2.0)
+    psutil.wait_procs(mains, timeout=0)
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """A zombie is not: where nobody collects orphans it may stay for good."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _wait(processes: Iterable[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Those that are still alive after `seconds`; returns as soon as none is."""
+    deadline = time.monotonic() + seconds
+    alive = [process for process in processes if is_alive(process)]
+    while alive and time.monotonic() < deadline:
+        time.sleep(0.02)
+        alive = [process for process in alive if is_alive(process)]
+    return alive
 
 
 def _descendants(process: psutil.Process) -> list[psutil.Process]:

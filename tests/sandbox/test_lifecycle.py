@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rollout.errors import BadInput, NotFound, Unavailable
-from sandbox import environment, lifecycle
+from sandbox import environment, lifecycle, processes
 from sandbox.kernel.settings import Settings, load_settings, new_settings, save_settings
 from sandbox.kernel.tls import server_names, tls_files
 from sandbox.lifecycle import Options, clock_of
@@ -49,7 +49,7 @@ def test_it_comes_back_with_its_state_its_ports_and_a_clock_that_went_on(tmp_pat
         seen = again.clock.now()
 
         assert lifecycle.down(tmp_path) == ["control", "gateway", "mlflow"]
-        assert not any(psutil.pid_exists(pid) and is_alive(pid) for pid in first.processes.values() if pid)
+        assert not any(is_alive(pid) for pid in first.processes.values() if pid)
         assert lifecycle.down(tmp_path) == []
         with pytest.raises(Unavailable, match="not running") as refused:
             lifecycle.require_running(tmp_path)
@@ -68,10 +68,7 @@ def test_it_comes_back_with_its_state_its_ports_and_a_clock_that_went_on(tmp_pat
 
 
 def is_alive(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    return psutil.pid_exists(pid) and processes.is_alive(psutil.Process(pid))
 
 
 def test_a_taken_port_is_named_with_the_way_out(tmp_path: Path) -> None:
@@ -148,20 +145,20 @@ def test_stopping_reaches_a_stubborn_process_and_its_children(tmp_path: Path) ->
 def test_in_the_foreground_it_stops_when_it_is_told_to(tmp_path: Path) -> None:
     save_settings(tmp_path, new_settings(now=time.time()))
     pids = Pids(tmp_path)
-    processes = [pids.start(name, SLEEPER) for name in lifecycle.PROCESSES]
+    started = [pids.start(name, SLEEPER) for name in lifecycle.PROCESSES]
     threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
     lifecycle.hold(tmp_path)
-    assert not any(is_alive(process.pid) for process in processes)
+    assert not any(is_alive(process.pid) for process in started)
 
 
 def test_in_the_foreground_it_ends_with_an_error_when_a_process_dies(tmp_path: Path) -> None:
     save_settings(tmp_path, new_settings(now=time.time()))
     pids = Pids(tmp_path)
-    processes = [pids.start(name, SLEEPER) for name in lifecycle.PROCESSES]
-    processes[1].kill()
+    started = [pids.start(name, SLEEPER) for name in lifecycle.PROCESSES]
+    started[1].kill()
     with pytest.raises(Unavailable, match="gateway"):
         lifecycle.hold(tmp_path)
-    assert not any(is_alive(process.pid) for process in processes)
+    assert not any(is_alive(process.pid) for process in started)
 
 
 def test_secrets_are_readable_by_their_owner_alone(sandbox: RunningSandbox) -> None:
