@@ -54,10 +54,12 @@ class Datastores:
         return state
 
     def ensure(self, workspace: Resource) -> None:
-        """Make the workspace's own datastores and their containers, unless they are there."""
+        """Make the workspace's own datastores and their containers, unless they are there; 404 without the workspace."""
         arm = self._sandbox.states["arm"]
         if arm.get(f"{workspace.id}/datastores/{BLOB_STORE}") is not None:
             return
+        if arm.get(workspace.id) is None:
+            raise user_error(f"Workspace '{workspace.name}' was deleted.", 404)
         account = storage_account(workspace)
         suffix = str(workspace.properties.get("workspaceId") or workspace.name)
         targets = {BLOB_STORE: ("AzureBlob", f"azureml-blobstore-{suffix}"), ARTIFACT_STORE: ("AzureBlob", "azureml")}

@@ -10,7 +10,7 @@ from sandbox.arm.model import Resource
 from sandbox.kernel.context import Sandbox
 from sandbox.kernel.errors import AzureError
 from sandbox.ml.http import PROVIDER, WORKSPACE_TYPE
-from sandbox.ml.mlflow_client import MlflowClient, MlflowError
+from sandbox.ml.mlflow_client import MlflowClient
 from sandbox.ml.model_entry import Entry, mirror_of, tags_of
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class MlEvents:
             await asyncio.sleep(_WATCH_SECONDS)
             try:
                 await self.look_at_registry()
-            except (AzureError, MlflowError) as error:
+            except AzureError as error:
                 log.warning("MLflow's registry could not be watched: %s", error)
 
     async def look_at_registry(self) -> None:

@@ -17,12 +17,8 @@ _POLL = 0.1
 _TIMEOUT = aiohttp.ClientTimeout(total=60)
 
 
-class MlflowError(Exception):
-    """MLflow refused; `code` is its error_code."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code = status, code
+class MlflowError(AzureError):
+    """MLflow refused; `code` is its error_code. Answered as it is when nobody knows better."""
 
 
 class MlflowClient:
@@ -117,15 +113,16 @@ class MlflowClient:
                 if error.code != "RESOURCE_ALREADY_EXISTS":
                     raise
 
-    async def start_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> str:
-        """The id of a new, running run."""
+    async def start_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> tuple[str, str]:
+        """The id of a new, running run, and the address of its artifacts."""
         body = {
             "experiment_id": experiment_id,
             "run_name": name,
             "start_time": int(time.time() * 1000),
             "tags": [{"key": key, "value": value} for key, value in tags.items()],
         }
-        return str((await self.call("POST", "runs/create", body))["run"]["info"]["run_id"])
+        info = (await self.call("POST", "runs/create", body))["run"]["info"]
+        return str(info["run_id"]), str(info["artifact_uri"])
 
     async def end_run(self, run_id: str, status: str) -> None:
         """`status`: FINISHED, FAILED or KILLED."""

@@ -90,11 +90,11 @@ class ModelFiles:
             raise user_error(f"'{uri}' leads out of the artifact store.")
         return path
 
-    async def adopt(self, name: str, version: str, source: Path) -> str:
-        """Copy files into MLflow's store; gives their address there."""
-        path = f"azureml/{name}/{version}"
-        await asyncio.to_thread(_copy, source, self._artifacts / path)
-        return f"mlflow-artifacts:/{path}"
+    async def adopt(self, root: str, source: Path) -> str:
+        """Copy files to the artifacts of a run, at `root`; gives their address there."""
+        uri = f"{root.rstrip('/')}/model"
+        await asyncio.to_thread(_copy, source, self._local(uri))
+        return uri
 
     # The blob service's
 

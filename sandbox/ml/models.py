@@ -39,6 +39,8 @@ TYPE = f"{PROVIDER}/workspaces/models"
 #: A version number this far beyond MLflow's last is left to ARM alone, since MLflow numbers one by one.
 LARGEST_GAP = 50
 MLFLOW_MODEL, CUSTOM_MODEL = "mlflow_model", "custom_model"
+#: MLflow takes a model's files only from a run; those of azure-ai-ml's models are here.
+_EXPERIMENT = "azure-ai-ml models"
 _FIXED = ("modelUri", "modelType", "flavors", "provisioningState")
 
 
@@ -169,10 +171,8 @@ class ModelStore:
             if old is None:
                 await self._create(workspace, name, version, properties)
                 return True
-        uri = properties.get("modelUri")
-        if uri and self._datastores.locate(workspace, uri) != self._datastores.locate(
-            workspace, old.properties["modelUri"]
-        ):
+        uri = await self._address(workspace, properties.get("modelUri") or old.properties["modelUri"])
+        if self._datastores.locate(workspace, uri) != self._datastores.locate(workspace, old.properties["modelUri"]):
             raise user_error("Asset paths cannot be updated.")
         if old.document is not None:
             old.document.properties |= {key: value for key, value in properties.items() if key not in _FIXED}
@@ -194,10 +194,10 @@ class ModelStore:
         defaults = {"isAnonymous": False, "isArchived": False, "tags": {}, "properties": {}}
         made = {"modelUri": uri, "modelType": kind, "flavors": flavors, "provisioningState": "Succeeded"}
         document.properties = defaults | properties | made
+        await self._mirror(document, folder)
         if self._arm.get(f"{workspace.id}/models/{name}") is None:
             self._arm.put(self._arm.new(f"{workspace.id}/models/{name}"))
         self._arm.put(document)
-        await self._mirror(document, folder)
 
     async def _address(self, workspace: Resource, uri: str | None) -> str:
         """The datastore URI of the files; a run's artifacts are copied into the artifact store first."""
@@ -232,15 +232,21 @@ class ModelStore:
         except MlflowError as error:
             if error.code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        await self._enter(document, await self.files.adopt(name, version, folder))
+        experiment = await self._mlflow.experiment_id(_EXPERIMENT)
+        run, root = await self._mlflow.start_run(experiment, f"{name}-{version}", {"mlflow.source.type": "LOCAL"})
+        source = await self.files.adopt(root, folder)
+        await self._mlflow.end_run(run, "FINISHED")
+        await self._enter(document, {"source": source, "run_id": run})
 
-    async def _enter(self, document: Resource, source: str) -> None:
+    async def _enter(self, document: Resource, origin: dict[str, str]) -> None:
         name, wanted = model_name(document), int(document.name)
         tags = {MIRROR_TAG: document.properties["modelUri"], **(document.properties.get("tags") or {})}
         body = {
-            "name": name, "source": source, "description": document.properties.get("description") or "",
+            "name": name,
+            "description": document.properties.get("description") or "",
             "tags": [{"key": key, "value": str(value)} for key, value in tags.items()],
-        }  # fmt: skip
+            **origin,
+        }
         for _ in range(LARGEST_GAP + 1):
             answer = await self._mlflow.call("POST", "model-versions/create", body)
             number = int(answer["model_version"]["version"])
@@ -257,14 +263,16 @@ class ModelStore:
             await self._mlflow.call("PATCH", "model-versions/update", key | {"description": properties["description"]})
         old = tags_of(entry)
         new = {name: str(value) for name, value in (properties.get("tags") or {}).items()}
-        if properties.get("isArchived") is not None:
-            new[ARCHIVED_TAG] = str(bool(properties["isArchived"])).lower()
+        dropped = old.keys() - new.keys() - {MIRROR_TAG, ARCHIVED_TAG} if properties.get("tags") is not None else set()
+        if properties.get("isArchived"):
+            new[ARCHIVED_TAG] = "true"
+        elif properties.get("isArchived") is not None:
+            dropped |= old.keys() & {ARCHIVED_TAG}
         for name, value in new.items():
             if old.get(name) != value:
                 await self._mlflow.call("POST", "model-versions/set-tag", key | {"key": name, "value": value})
-        if properties.get("tags") is not None:
-            for name in old.keys() - new.keys() - {MIRROR_TAG, ARCHIVED_TAG}:
-                await self._mlflow.call("DELETE", "model-versions/delete-tag", key | {"key": name})
+        for name in dropped:
+            await self._mlflow.call("DELETE", "model-versions/delete-tag", key | {"key": name})
 
     async def delete(self, workspace: Resource, name: str, version: str) -> bool:
         """Whether there was one."""

@@ -55,7 +55,11 @@ def main() -> None:
             os.environ.pop(name, None)
 
     import uvicorn
+    from mlflow.server.handlers import initialize_backend_stores
 
+    # Before the port is open, so that whoever gets an answer gets it from a complete database.
+    database = variables(folder)["_MLFLOW_SERVER_FILE_STORE"]
+    initialize_backend_stores(database, database, variables(folder)["_MLFLOW_SERVER_ARTIFACT_ROOT"])
     uvicorn.run(APP, host=LOOPBACK, port=arguments.port, log_level="warning", access_log=False)
 
 

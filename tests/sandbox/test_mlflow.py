@@ -46,6 +46,15 @@ def api(ws: MlWorkspace, method: str, path: str, **body: object) -> dict:
     return answer.json()
 
 
+def logged(ws: MlWorkspace) -> dict[str, str]:
+    """A run with a model among its artifacts, as MLflow's registry wants it."""
+    run = api(ws, "POST", "runs/create", experiment_id="0")["run"]["info"]
+    root = run["artifact_uri"].partition(":/")[2].lstrip("/")
+    url = f"{ws.sandbox.settings.url('mlflow')}/api/2.0/mlflow-artifacts/artifacts/{root}/model/MLmodel"
+    assert requests.put(url, data=b"flavors:\n  python_function: {}\n", timeout=10).ok
+    return {"run_id": run["run_id"], "source": f"{run['artifact_uri']}/model"}
+
+
 def test_the_server_listens_on_loopback_alone(tmp_path: Path) -> None:
     settings = new_settings(now=0.0)
     line = command(tmp_path, settings)
@@ -95,7 +104,7 @@ def test_versions_of_both_sides_share_one_count(ws: MlWorkspace, tmp_path: Path)
         return str(made.version)
 
     def mlflow() -> str:
-        made = api(ws, "POST", "model-versions/create", name="both", source="mlflow-artifacts:/azureml/both/1")
+        made = api(ws, "POST", "model-versions/create", name="both", **logged(ws))
         return str(made["model_version"]["version"])
 
     assert [azure(), mlflow(), azure(), mlflow(), azure("8"), mlflow(), azure()] == ["1", "2", "3", "4", "8", "9", "10"]
@@ -118,9 +127,9 @@ def test_a_model_from_azure_can_be_loaded_and_tagged_through_mlflow(ws: MlWorksp
 
 def test_tags_that_azure_changes_on_a_model_of_mlflow_are_mlflows(ws: MlWorkspace) -> None:
     api(ws, "POST", "registered-models/create", name="native")
-    api(ws, "POST", "model-versions/create", name="native", source="mlflow-artifacts:/nowhere")
+    api(ws, "POST", "model-versions/create", name="native", **logged(ws))
     model = ws.client.models.get("native", version="1")
-    assert model.type == "custom_model"
+    assert model.type == "mlflow_model"
     model.tags, model.description = {"stage": "prod"}, "the one"
     ws.client.models.create_or_update(model)
     entry = api(ws, "GET", "model-versions/get", name="native", version="1")["model_version"]
@@ -130,12 +139,7 @@ def test_tags_that_azure_changes_on_a_model_of_mlflow_are_mlflows(ws: MlWorkspac
 def test_a_model_may_come_from_a_run(ws: MlWorkspace) -> None:
     from azure.ai.ml.entities import Model
 
-    experiment = api(ws, "POST", "experiments/create", name="by-hand")["experiment_id"]
-    run = api(ws, "POST", "runs/create", experiment_id=experiment)["run"]["info"]
-    root = run["artifact_uri"].partition(":/")[2].lstrip("/")
-    url = f"{ws.sandbox.settings.url('mlflow')}/api/2.0/mlflow-artifacts/artifacts/{root}/model/MLmodel"
-    assert requests.put(url, data=b"flavors:\n  python_function: {}\n", timeout=10).ok
     made = ws.client.models.create_or_update(
-        Model(name="of-run", path=f"runs:/{run['run_id']}/model", type="mlflow_model")
+        Model(name="of-run", path=f"runs:/{logged(ws)['run_id']}/model", type="mlflow_model")
     )
     assert set(made.flavors) == {"python_function"}

@@ -23,7 +23,6 @@ from sandbox.ml.jobs.process import end_survivor, kill_group, run
 from sandbox.ml.jobs.spec import CommandSpec
 from sandbox.ml.jobs.variables import job_variables
 from sandbox.ml.jobs.workdir import BUILD_LOG, STD_LOG, Workdir
-from sandbox.ml.mlflow_client import MlflowError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,7 +122,7 @@ class JobRunner:
             self._end(
                 job_id, records.CANCELED, "UserError", f"The job ran longer than its limit of {spec.timeout:g} s."
             )
-        except (AzureError, MlflowError, EnvironmentFailed, OSError) as error:
+        except (AzureError, EnvironmentFailed, OSError) as error:
             self._end(job_id, records.FAILED, "UserError", str(error))
         except Exception as error:  # whatever went wrong, the job must end
             log.exception("job %s failed", job_id)
@@ -137,7 +136,7 @@ class JobRunner:
         workdir = Workdir(self._ml, workspace, job.name, self._root / workspace.name / job.name)
         workdir.make()
         sent: dict[str, int] = {}
-        follower = asyncio.create_task(_follow(workdir, sent))
+        follower = asyncio.create_task(self._follow(workdir, job_id, sent))
         outputs: dict[str, str] = {}
         try:
             await self._start_run(workspace, job_id, spec)
@@ -152,6 +151,18 @@ class JobRunner:
             uris = {name: entry["uri"] for name, entry in (job.properties.get("outputs") or {}).items() if outputs}
             await asyncio.shield(self._keep(workdir, uris, outputs, sent))
 
+    async def _follow(self, workdir: Workdir, job_id: str, sent: dict[str, int]) -> None:
+        """Keeps the logs readable while the job runs; ends a job whose workspace or group was deleted."""
+        while True:
+            if self._ml.arm.get(job_id) is None:
+                self._tasks[job_id.lower()].cancel()
+                return
+            try:
+                await workdir.keep_logs(sent)
+            except OSError as error:
+                log.warning("logs of job %s were not kept: %s", workdir.job, error)
+            await asyncio.sleep(_LOG_SECONDS)
+
     async def _keep(self, workdir: Workdir, uris: dict[str, str], paths: dict[str, str], sent: dict[str, int]) -> None:
         await workdir.keep_logs(sent)
         await workdir.keep_outputs(uris, paths)
@@ -161,7 +172,7 @@ class JobRunner:
         tags = {"mlflow.source.type": "JOB", "azureml.jobName": parse(job_id).name, "azureml.workspace": workspace.name}
         job = self._existing(job_id)
         tags |= {key: str(value) for key, value in (job.properties.get("tags") or {}).items()}
-        run_id = await self._ml.mlflow.start_run(experiment, spec.display_name, tags)
+        run_id, _ = await self._ml.mlflow.start_run(experiment, spec.display_name, tags)
         job = self._existing(job_id)
         job.private |= {"experimentId": experiment, "mlflowRunId": run_id}
         job.properties["services"] = records.services(self._ml.sandbox.settings, experiment, run_id)
@@ -218,7 +229,7 @@ class JobRunner:
         if run_id := job.private.get("mlflowRunId"):
             try:
                 await self._ml.mlflow.end_run(run_id, records.MLFLOW_STATUS[job.properties["status"]])
-            except (AzureError, MlflowError) as error:
+            except AzureError as error:
                 log.warning("run %s of job %s was not ended in MLflow: %s", run_id, job.name, error)
         if job.properties["status"] == records.COMPLETED:
             subject = f"experiments/{job.private.get('experimentId')}/runs/{job.name}"
@@ -283,13 +294,3 @@ def _event(job: Resource) -> dict[str, Any]:
         "runTags": job.properties.get("tags") or {},
         "runProperties": job.properties.get("properties") or {},
     }
-
-
-async def _follow(workdir: Workdir, sent: dict[str, int]) -> None:
-    """Keeps the logs readable while the job runs."""
-    while True:
-        try:
-            await workdir.keep_logs(sent)
-        except OSError as error:
-            log.warning("logs of job %s were not kept: %s", workdir.job, error)
-        await asyncio.sleep(_LOG_SECONDS)
