@@ -13,6 +13,7 @@ import sys
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 BAIL_EXIT_CODE = 32
 
@@ -23,10 +24,38 @@ def main() -> int:
     sys.path.pop(0)
     import grpc
     import pulumi
-    from pulumi.runtime import reset_options, run_in_stack, set_all_config
+    from pulumi.runtime import run_in_stack
     from pulumi.runtime.proto import language_pb2
 
     request = language_pb2.RunRequest.FromString(sys.stdin.buffer.read())
+    loop = _prepare(request)
+    program = Path(request.info.program_directory, request.info.entry_point)
+    try:
+        loop.run_until_complete(run_in_stack(lambda: _run(program)))
+    except pulumi.RunError as error:
+        pulumi.log.error(str(error))
+        return BAIL_EXIT_CODE
+    except grpc.RpcError as error:
+        # UNAVAILABLE: the engine ended the run, after it said why.
+        if error.code() != grpc.StatusCode.UNAVAILABLE:
+            pulumi.log.error(str(error.details()))
+        return BAIL_EXIT_CODE
+    except Exception as error:  # noqa: BLE001 - whatever the program or a resource raised is the user's to read
+        text = str(error) if isinstance(error, _ProgramError) else traceback.format_exc()
+        pulumi.log.error(f"Program failed with an unhandled exception:\n{text}")
+        return BAIL_EXIT_CODE
+    finally:
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return 0
+
+
+def _prepare(request: Any) -> asyncio.AbstractEventLoop:
+    """Set the SDK up for this run, and make the loop that it runs on."""
+    from pulumi.runtime import reset_options, set_all_config
+
     reset_options(
         project=request.project,
         monitor_address=request.monitor_address,
@@ -43,27 +72,7 @@ def main() -> int:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     loop.set_default_executor(ThreadPoolExecutor(max_workers=max(request.parallel, 1) * 4))
-    program = Path(request.info.program_directory, request.info.entry_point)
-    try:
-        loop.run_until_complete(run_in_stack(lambda: _run(program)))
-    except pulumi.RunError as error:
-        pulumi.log.error(str(error))
-        return BAIL_EXIT_CODE
-    except grpc.RpcError as error:
-        # The engine ended the run, after it said why.
-        if error.code() != grpc.StatusCode.UNAVAILABLE:
-            pulumi.log.error(str(error.details()))
-        return BAIL_EXIT_CODE
-    except Exception as error:  # noqa: BLE001 - whatever the program or a resource raised is the user's to read
-        text = str(error) if isinstance(error, _ProgramError) else traceback.format_exc()
-        pulumi.log.error(f"Program failed with an unhandled exception:\n{text}")
-        return BAIL_EXIT_CODE
-    finally:
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        sys.stdout.flush()
-        sys.stderr.flush()
-    return 0
+    return loop
 
 
 class _ProgramError(Exception):
