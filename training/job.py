@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from contract.policy import Gates
 from rollout.errors import GateFailed, RolloutError, Unavailable
-from training.model import Kind, UnknownCategories
 from training.result import RESULT_FILE, TrainingResult
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
+
+    from training.model import Kind, UnknownCategories
 
 ROOT = Path(__file__).resolve().parent.parent
 #: What the job's code asset holds: enough for `python -m training.run`.
