@@ -53,7 +53,7 @@ class ArmReader:
                 self._cloud.resource_manager,
                 policies=[
                     UserAgentPolicy(f"rollout/{rollout.__version__}"),
-                    RetryPolicy(retry_total=3),
+                    RetryPolicy(retry_total=4, retry_connect=1),
                     BearerTokenCredentialPolicy(self._cloud.credential(), scope),
                 ],
             )

@@ -42,6 +42,9 @@ _NAMED_CLOUDS = {
 }
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _POLL_SECONDS = 2
+#: A refused connection is told after one more try. The SDKs' defaults, one inside the other, take two minutes.
+_RETRIES: dict[str, Any] = {"retry_total": 4, "retry_connect": 1}
+_STORAGE_RETRIES = _RETRIES | {"initial_backoff": 0.5, "increment_base": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ class Cloud:
         """The workspace's blob storage, with the caller's identity."""
         from azure.storage.blob import BlobServiceClient
 
-        return BlobServiceClient(outputs.storage.blob_endpoint, credential=self.credential())
+        return BlobServiceClient(outputs.storage.blob_endpoint, credential=self.credential(), **_STORAGE_RETRIES)
 
     def metrics_client(self, region: str) -> MetricsClient:
         """Azure Monitor's metrics of one region."""
@@ -109,7 +112,7 @@ class Cloud:
 
         # Every region's endpoint takes tokens for the host without the region.
         audience = self.metrics.replace("{region}.", "")
-        return MetricsClient(self.metrics.format(region=region), self.credential(), audience=audience)
+        return MetricsClient(self.metrics.format(region=region), self.credential(), audience=audience, **_RETRIES)
 
     def logs_client(self) -> LogsQueryClient:
         """Log Analytics' query endpoint."""
@@ -187,5 +190,6 @@ def _credential(cloud: Cloud) -> TokenCredential:
             cloud.client_secret,
             authority=cloud.authority,
             disable_instance_discovery=custom,
+            **_RETRIES,
         )
     return DefaultAzureCredential(authority=cloud.authority, disable_instance_discovery=custom)

@@ -71,6 +71,7 @@ def drive(session: Session, *, json: bool, stop_on_hold: bool = False) -> None:
         screen = _Screen(session, json, stack)
         screen.show(snapshot, "")
         while snapshot.view is not None and snapshot.view.active:
+            screen.working(snapshot)
             wait, note = _step(session, screen)
             snapshot = _look(session, snapshot)
             screen.show(snapshot, note)
@@ -148,6 +149,11 @@ class _Screen:
             self._done.append(f"{self.session.clock.now():%H:%M:%S} done: {effect}")
             if self._live is None:
                 say(self._done[-1])
+
+    def working(self, snapshot: Snapshot) -> None:
+        """On a terminal: a tick is under way; a deployment takes minutes."""
+        if self._live is not None:
+            self._draw(snapshot, "looking, and doing what is due ...", None)
 
     def show(self, snapshot: Snapshot, note: str, countdown: float | None = None) -> None:
         """Draw, print or emit, and only what is news where lines are kept."""

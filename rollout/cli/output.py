@@ -22,7 +22,8 @@ def console() -> Console:
     """Standard output. Colour only on a terminal; NO_COLOR is honoured; wide where nobody's window is the limit."""
     from rich.console import Console
 
-    made = Console(highlight=False)
+    # The stream of now: while an SDK's stdout is redirected, the live view goes on.
+    made = Console(file=sys.stdout, highlight=False)
     if not made.is_terminal and "COLUMNS" not in os.environ:
         made.width = WIDTH_OF_LOGS
     return made
