@@ -23,6 +23,23 @@ def test_a_row_names_only_what_the_sdk_has(row: Row) -> None:
 
 
 @rows
+def test_every_class_inside_a_type_can_be_read(row: Row) -> None:
+    seen: set[str] = set()
+
+    def walk(described: sdk.TypeRef | None) -> None:
+        if described is None:
+            return
+        walk(described.items)
+        for name in set(described.classes) - seen:
+            seen.add(name)
+            for item in sdk.nested_type(row.module, name).values():
+                walk(item.type)
+
+    for described in (*(item.type for item in row.type.inputs.values()), *row.type.outputs.values()):
+        walk(described)
+
+
+@rows
 def test_an_id_leads_back_to_its_inputs(row: Row) -> None:
     given = {
         name: f"/subscriptions/s/{name}" if name in ("scope", "resourceUri") else f"a-{name}" for name in row.parameters

@@ -88,9 +88,9 @@ def nested_type(module: str, name: str) -> dict[str, Property]:
     if source is None:
         raise NoSuchType(f"pulumi_azure_native.{module} has no class {name}")
     properties = _properties(source)
-    given = _class_source(_read(sdk_folder() / module / "_inputs.py"), name.removesuffix("Response") + "Args")
-    if file == "outputs.py" and given is not None:
-        inputs = _properties(given)
+    inputs_file = sdk_folder() / module / "_inputs.py"
+    if file == "outputs.py" and inputs_file.exists():
+        inputs = _properties(_class_source(_read(inputs_file), name.removesuffix("Response") + "Args") or "")
         return {key: replace(item, type=_sharper(item.type, inputs.get(key))) for key, item in properties.items()}
     return properties
 
