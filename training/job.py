@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contract.policy import Gates
+from rollout.azure.quiet import quiet_sdk
 from rollout.errors import GateFailed, RolloutError, Unavailable
 from training.result import RESULT_FILE, TrainingResult
 
@@ -50,7 +51,7 @@ def train(client: MLClient, request: TrainingRequest, on_status: Callable[[str, 
 
     Raises GateFailed with the shortfalls, RolloutError with the end of the log when the job fails otherwise.
     """
-    with staged_code() as code:
+    with staged_code() as code, quiet_sdk():
         job = client.jobs.create_or_update(_command(request, code))
     status = _wait(client, job.name, on_status)
     result = _result(client, job.name)
@@ -112,7 +113,8 @@ def _command(request: TrainingRequest, code: Path) -> Any:
 def _wait(client: MLClient, name: str, on_status: Callable[[str, str], None], limit_seconds: float = 3600) -> str:
     deadline, last = time.monotonic() + limit_seconds, ""
     while True:
-        status = str(client.jobs.get(name).status)
+        status = client.jobs.get(name).status
+        status = str(getattr(status, "value", status))
         if status != last:
             on_status(name, status)
             last = status
@@ -128,6 +130,7 @@ def _wait(client: MLClient, name: str, on_status: Callable[[str, str], None], li
 def _result(client: MLClient, name: str) -> TrainingResult | None:
     """The job's result file; None when it left none (it failed before the evaluation)."""
     with tempfile.TemporaryDirectory(prefix="training-result-") as folder:
-        client.jobs.download(name, download_path=folder, output_name="report")
+        with quiet_sdk():
+            client.jobs.download(name, download_path=folder, output_name="report")
         files = sorted(Path(folder).rglob(RESULT_FILE))
         return TrainingResult.model_validate_json(files[0].read_text()) if files else None

@@ -76,14 +76,13 @@ def train(  # noqa: PLR0913 - a command's options
 def _submit(outputs: StackOutputs, request: TrainingRequest, *, json: bool) -> None:
     from rollout.azure.cloud import cloud_from_environment
     from rollout.azure.errors import azure_errors
-    from rollout.azure.quiet import quiet_sdk
     from rollout.cli.output import emit, say
     from training.job import train as run
 
     def tell(job: str, status: str) -> None:
         emit({"job": job, "status": status}) if json else say(f"job {job}: {status}")
 
-    with azure_errors(f"training {request.use_case}"), quiet_sdk():
+    with azure_errors(f"training {request.use_case}"):
         result = run(cloud_from_environment().ml_client(outputs), request, tell)
     if json:
         emit(result.model_dump())
@@ -97,7 +96,9 @@ def _cluster(outputs: StackOutputs, wanted: str) -> Cluster:
 
     if not outputs.clusters or (wanted and wanted not in outputs.clusters):
         known = ", ".join(sorted(outputs.clusters)) or "none"
-        raise NotFound(f"stack {outputs.stack!r} has no cluster {wanted!r}".replace(" ''", ""), way_out=f"it has: {known}")
+        raise NotFound(
+            f"stack {outputs.stack!r} has no cluster {wanted!r}".replace(" ''", ""), way_out=f"it has: {known}"
+        )
     return outputs.clusters[wanted or min(outputs.clusters)]
 
 
