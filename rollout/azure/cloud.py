@@ -44,7 +44,6 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _POLL_SECONDS = 2
 #: A refused connection is told after one more try. The SDKs' defaults, one inside the other, take two minutes.
 _RETRIES: dict[str, Any] = {"retry_total": 4, "retry_connect": 1}
-_STORAGE_RETRIES = _RETRIES | {"initial_backoff": 0.5, "increment_base": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +101,11 @@ class Cloud:
 
     def blob_service(self, outputs: StackOutputs) -> BlobServiceClient:
         """The workspace's blob storage, with the caller's identity."""
-        from azure.storage.blob import BlobServiceClient
+        from azure.storage.blob import BlobServiceClient, LinearRetry
 
-        return BlobServiceClient(outputs.storage.blob_endpoint, credential=self.credential(), **_STORAGE_RETRIES)
+        # Its default waits up to 84 s, also for a login that refuses; the next tick tries again anyway.
+        retries = LinearRetry(backoff=1, retry_total=3, random_jitter_range=0)
+        return BlobServiceClient(outputs.storage.blob_endpoint, credential=self.credential(), retry_policy=retries)
 
     def metrics_client(self, region: str) -> MetricsClient:
         """Azure Monitor's metrics of one region."""

@@ -132,6 +132,7 @@ class _Screen:
     stack: ExitStack
     _live: Live | None = None
     _last_line: str = ""
+    _last_note: str = ""
     _done: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -166,8 +167,9 @@ class _Screen:
             if line.partition(" ")[2] != self._last_line:
                 self._last_line = line.partition(" ")[2]
                 say(line)
-            if note:
+            if note and note != self._last_note:
                 errors().print(note, style="yellow", markup=False)
+            self._last_note = note
 
     def wait(self, seconds: float, snapshot: Snapshot, note: str) -> None:
         """Sleep; on a terminal with a countdown."""

@@ -93,7 +93,8 @@ def rollout_facts(view: RolloutView, now: datetime) -> dict[str, str]:
     if view.pending:
         facts["under way"] = view.pending
     if view.next_at is not None:
-        facts["next"] = f"{_next(view)} in {ago(view.next_at - now)}"
+        when = f"in {ago(view.next_at - now)}" if view.next_at > now else "with the next tick"
+        facts["next"] = f"{_next(view)} {when}"
     if view.live_weights is not None and not same_weights(view.live_weights, view.weights):
         facts["warning"] = f"the journal says {show_weights(view.weights)}, live is {show_weights(view.live_weights)}"
     return facts
