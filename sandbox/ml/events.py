@@ -20,6 +20,8 @@ log = logging.getLogger("sandbox.ml")
 
 MODEL_REGISTERED = f"{PROVIDER}.ModelRegistered"
 RUN_COMPLETED = f"{PROVIDER}.RunCompleted"
+#: Azure sends it for failed runs only.
+RUN_STATUS_CHANGED = f"{PROVIDER}.RunStatusChanged"
 TOPIC_TYPE = "Microsoft.EventGrid/systemTopics"
 #: How often MLflow's registry is looked at for new versions, while somebody may be listening.
 _WATCH_SECONDS = 2.0

@@ -16,7 +16,7 @@ from sandbox.arm.model import Resource
 from sandbox.kernel.errors import AzureError
 from sandbox.ml.conda import EnvironmentSpec
 from sandbox.ml.envs import EnvironmentFailed
-from sandbox.ml.events import RUN_COMPLETED
+from sandbox.ml.events import RUN_COMPLETED, RUN_STATUS_CHANGED
 from sandbox.ml.http import user_error
 from sandbox.ml.jobs import records
 from sandbox.ml.jobs.process import end_survivor, kill_group, run
@@ -231,9 +231,10 @@ class JobRunner:
                 await self._ml.mlflow.end_run(run_id, records.MLFLOW_STATUS[job.properties["status"]])
             except AzureError as error:
                 log.warning("run %s of job %s was not ended in MLflow: %s", run_id, job.name, error)
-        if job.properties["status"] == records.COMPLETED:
+        kind = {records.COMPLETED: RUN_COMPLETED, records.FAILED: RUN_STATUS_CHANGED}.get(job.properties["status"])
+        if kind is not None:
             subject = f"experiments/{job.private.get('experimentId')}/runs/{job.name}"
-            self._ml.events.announce(workspace, RUN_COMPLETED, subject, _event(job))
+            self._ml.events.announce(workspace, kind, subject, _event(job))
 
     # The queue
 
@@ -285,12 +286,13 @@ class JobRunner:
 
 
 def _event(job: Resource) -> dict[str, Any]:
-    """The data of Azure's RunCompleted event."""
+    """The data of Azure's RunCompleted and RunStatusChanged events."""
     return {
         "experimentId": job.private.get("experimentId"),
         "experimentName": job.properties.get("experimentName"),
         "runId": job.name,
         "runType": "azureml.scriptrun",
+        "runStatus": job.properties["status"],
         "runTags": job.properties.get("tags") or {},
         "runProperties": job.properties.get("properties") or {},
     }
