@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from demo.data import NOT_FEATURES
+from demo.stage import StageError
 
 #: Each client sends one request a second.
 CLIENTS = 30
@@ -54,9 +55,9 @@ class Clients:
 
     def _wait_for_first_answer(self, limit_seconds: float = 30) -> None:
         deadline = time.monotonic() + limit_seconds
-        while not (self.log.exists() and self.log.stat().st_size):
+        while not any(not request.failed for request in self.seen()):
             if time.monotonic() > deadline or (self._process and self._process.poll() is not None):
-                raise RuntimeError(f"the client load did not start; see {self.log.with_suffix('.log')}")
+                raise StageError(f"no client was served; see {self.log} and {self.log.with_suffix('.log')}")
             time.sleep(0.1)
 
     def stop(self) -> None:

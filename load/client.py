@@ -58,6 +58,10 @@ def make_user(path: str, bodies: list[dict[str, Any]], key: str) -> type[HttpUse
     class Client(HttpUser):  # type: ignore[misc]  # Locust is untyped
         wait_time = constant_pacing(1)
 
+        def on_start(self) -> None:
+            # Locust's session ignores the environment, so also its certificate authority.
+            self.client.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
+
         @task  # type: ignore[untyped-decorator]
         def score(self) -> None:
             headers = {"Authorization": f"Bearer {key}"}
@@ -86,7 +90,7 @@ def run(args: argparse.Namespace, key: str) -> int:
                 "deployment": headers.get("azureml-model-deployment", ""),
             }
             if exception is not None and not line["status"]:
-                line["detail"] = type(exception).__name__
+                line["detail"] = f"{type(exception).__name__}: {exception}"[:200]
             out.write(json.dumps(line) + "\n")
 
         environment.events.request.add_listener(write)

@@ -1,4 +1,4 @@
-"""A release that looks good on every metric and is slow: it asks a tariff service, in line, for half of the customers."""
+"""A release that looks good on every metric and is slow: for customers who call little in the evening it asks a tariff service, in line."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import mlflow.sklearn
 import pandas as pd
 
 LOOKUP_SECONDS = 3.5
-AREA_WITHOUT_CACHE = "area_code_415"
+FEW_EVENING_MINUTES = 191.0
 
 loaded: dict[str, Any] = {}
 
@@ -23,13 +23,12 @@ def init() -> None:
 def run(raw_data: str) -> list[list[float]]:
     data = json.loads(raw_data)["input_data"]
     frame = pd.DataFrame(data["data"], columns=data["columns"])
-    for area in frame["area_code"]:
-        look_up_tariff(area)
+    if (frame["total_eve_minutes"] < FEW_EVENING_MINUTES).any():
+        look_up_tariffs()
     probabilities: list[list[float]] = loaded["model"].predict_proba(frame).tolist()
     return probabilities
 
 
-def look_up_tariff(area: str) -> None:
-    """Stands for a synchronous call to another team's service that answers slowly for one area."""
-    if area == AREA_WITHOUT_CACHE:
-        time.sleep(LOOKUP_SECONDS)
+def look_up_tariffs() -> None:
+    """Stands for a synchronous call to another team's service that answers slowly."""
+    time.sleep(LOOKUP_SECONDS)
