@@ -119,7 +119,7 @@ class Story:
             "tag_arrived": tags.get("release-train") == "autumn",
         }
         self.stage.run(
-            "rollout", "rollback", ENDPOINT, "--reason", "the demo has seen enough", "--yes", ok=(0, ROLLED_BACK)
+            "rollout", "rollback", ENDPOINT, "--reason", "the demo has seen enough", ok=(0, ROLLED_BACK)
         )
         return before == after and len(before) == 2 and bool(act.facts["tag_arrived"])
 

@@ -2,7 +2,7 @@
 
 A window ends at the newest minute that was ingested. Minutes that are absent were not ingested; a minute with
 no requests says nothing. Where a minute has too few requests to measure the limit, the window is pooled as well:
-it is broken when the whole is beyond the limit by more than chance (one-sided 99 %) and so is half of its minutes.
+it is broken when the whole is beyond the limit by more than chance (one-sided 99 %) and half of its minutes are beyond it.
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ def judge(rule: Rule, sides: Sides, min_requests: int) -> Check:
     if not state.seen:
         return Check(rule.name, Verdict.NO_DATA, f"no requests seen in {rule.minutes} min", figures)
     if state.broken:
-        if state.requests < min_requests:
+        # Few requests prove nothing, unless they are beyond the limit by more than chance.
+        if state.requests < min_requests and not rule.breaks_pooled(state.seen):
             detail = f"{rule.limit} broken, but only {state.requests} requests (least: {min_requests})"
             return Check(rule.name, Verdict.INSUFFICIENT_DATA, detail, figures)
         shared = evaluate(rule, sides.blue, end, sides.since).broken
@@ -134,7 +135,11 @@ def _latency_rule(most: float, minutes: float) -> Rule:
         return sample.p95_ms is not None and sample.p95_ms > most
 
     def breaks_pooled(samples: Sequence[MinuteSample]) -> bool:
-        return all(breaks(sample) for sample in samples)
+        # A minute's P95 over the limit means that at least 5 % of its requests, so at least one, were: the P95 of
+        # the whole window is over it when those make up more than 5 % of all.
+        slow = sum(max(1, math.floor(0.05 * sample.requests)) for sample in samples if breaks(sample))
+        requests = sum(sample.requests for sample in samples)
+        return lower_bound(slow, requests) > 0.05 and 2 * sum(map(breaks, samples)) >= len(samples)
 
     return Rule("P95 latency", _whole(minutes), f"P95 <= {most:g} ms", 20, breaks, breaks_pooled)
 

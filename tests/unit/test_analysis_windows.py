@@ -76,10 +76,13 @@ class TestErrorRate:
         unlucky = series("g", [(6, 0), (0, 0), (7, 2), (0, 0), (8, 0)])
         assert judged(ERRORS, unlucky).verdict is Verdict.PASS
 
-    def test_a_breach_on_a_handful_of_requests_is_too_little(self) -> None:
-        check = judged(ERRORS, series("g", [(1, 1)] * 5))
+    def test_when_every_one_of_a_handful_fails_that_is_enough(self) -> None:
+        assert judged(ERRORS, series("g", [(1, 1)] * 5)).verdict is Verdict.FAIL
+
+    def test_a_breach_that_may_be_chance_is_too_little(self) -> None:
+        check = judged(ERRORS, series("g", [(10, 1)] * 5), least=100)
         assert check.verdict is Verdict.INSUFFICIENT_DATA
-        assert "only 5 requests" in check.detail
+        assert "only 50 requests" in check.detail
 
     def test_blue_breaking_the_same_window_makes_it_shared(self) -> None:
         green, ill, well = (series(name, [(60, errors)] * 5) for name, errors in (("g", 20), ("b", 20), ("b", 0)))
@@ -164,6 +167,14 @@ def test_the_lower_bound_is_below_the_share_and_rises_with_the_evidence(requests
     bound = lower_bound(errors, requests)
     assert 0.0 <= bound <= errors / requests + 1e-12
     assert lower_bound(errors * 10, requests * 10) >= bound - 1e-12
+
+
+def test_a_slow_green_with_little_traffic_is_seen_although_some_minutes_look_well() -> None:
+    """Three requests a minute, two in five of them slow: now and then a minute has none of those."""
+    slow = series("g", [(3, 0)] * 5, p95_ms=[3500, 40, 3500, 3500, 3500])
+    assert judged(LATENCY, slow).verdict is Verdict.FAIL
+    hiccup = series("g", [(3, 0)] * 5, p95_ms=[40, 40, 3500, 40, 40])
+    assert judged(LATENCY, hiccup).verdict is Verdict.PASS
 
 
 def test_latency_pairs_only_minutes_that_both_sides_have() -> None:
