@@ -118,9 +118,7 @@ class Story:
             "weights_after": after,
             "tag_arrived": tags.get("release-train") == "autumn",
         }
-        self.stage.run(
-            "rollout", "rollback", ENDPOINT, "--reason", "the demo has seen enough", ok=(0, ROLLED_BACK)
-        )
+        self.stage.run("rollout", "rollback", ENDPOINT, "--reason", "the demo has seen enough", ok=(0, ROLLED_BACK))
         return before == after and len(before) == 2 and bool(act.facts["tag_arrived"])
 
     def look_back(self, act: Act) -> bool:
