@@ -11,7 +11,6 @@ import contextlib
 import logging
 import os
 import signal
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
-from rollout.errors import RolloutError, Unavailable
+from rollout.errors import RolloutError
 from sandbox.admin import app as admin
 from sandbox.arm import app as arm
 from sandbox.arm.state import ArmState
@@ -31,7 +30,8 @@ from sandbox.graph import app as graph
 from sandbox.graph.state import GraphState
 from sandbox.kernel.connections import Connection
 from sandbox.kernel.context import Sandbox, open_sandbox
-from sandbox.kernel.settings import LOOPBACK, load_settings
+from sandbox.kernel.loopback import bind
+from sandbox.kernel.settings import load_settings
 from sandbox.kernel.tls import server_context, tls_files
 from sandbox.login import app as login
 from sandbox.login.state import LoginState
@@ -83,22 +83,6 @@ def add_states(sandbox: Sandbox) -> None:
 def make_apps(sandbox: Sandbox) -> dict[str, ASGIApp]:
     """The ASGI app of every TLS port, by port name. The states must be there."""
     return {port: create(sandbox) for port, create in APPS.items()}
-
-
-def bind(port: int, name: str) -> socket.socket:
-    """A listening socket on loopback; `Unavailable` names the port when another program has it."""
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind((LOOPBACK, port))
-    except OSError as error:
-        sock.close()
-        raise Unavailable(
-            f"Port {port} of the sandbox's {name} service is taken: {error.strerror}.",
-            way_out="stop the program that has it, or rollout sandbox up --new-ports",
-        ) from error
-    sock.set_inheritable(False)
-    return sock
 
 
 class _Listener(uvicorn.Server):

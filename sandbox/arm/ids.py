@@ -9,6 +9,8 @@ from sandbox.kernel.errors import AzureError
 GROUP_TYPE = "Microsoft.Resources/resourceGroups"
 SUBSCRIPTION_TYPE = "Microsoft.Resources/subscriptions"
 _PROVIDERS = "/providers/"
+#: Names become folders in places; no name may lead out of one.
+_DOTS = frozenset({".", ".."})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class ResourceId:
 def parse(text: str) -> ResourceId:
     """The id in `text`, its fixed parts spelled as ARM spells them; AzureError 400 when it is not one."""
     text = _spelled("/" + text.strip("/"))
+    if not _DOTS.isdisjoint(text.split("/")):
+        raise invalid(text)
     at = text.lower().rfind(_PROVIDERS)
     if at < 0:
         return _above_providers(text)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from sandbox.eventgrid.schemas import EVENT_GRID
+from sandbox.kernel.loopback import is_loopback
 
 TOPIC = "Microsoft.EventGrid/topics"
 SYSTEM_TOPIC = "Microsoft.EventGrid/systemTopics"
@@ -80,14 +79,6 @@ def of_topic(arm: Any, topic_id: str) -> Iterator[Subscription]:
         for resource in arm.of_type(type_name):
             if any(_same(_scope(resource.id), scope) for scope in scopes):
                 yield read(resource)
-
-
-def is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _scope(subscription_id: str) -> str:

@@ -6,17 +6,16 @@ import asyncio
 import contextlib
 import logging
 import signal
-import socket
 from pathlib import Path
 
-from rollout.errors import Unavailable
 from sandbox.gateway.access import AccessLog
 from sandbox.gateway.admin import Admin
 from sandbox.gateway.auth import Gatekeeper
 from sandbox.gateway.http import Connections, ServerProtocol
 from sandbox.gateway.scoring import Gateway
 from sandbox.gateway.table import Table
-from sandbox.kernel.settings import LOOPBACK, Settings, load_settings
+from sandbox.kernel.loopback import bind
+from sandbox.kernel.settings import load_settings
 from sandbox.kernel.tls import client_context, server_context, tls_files
 
 log = logging.getLogger("sandbox.gateway")
@@ -37,10 +36,13 @@ async def serve(home: Path, ready: asyncio.Event | None = None, stop: asyncio.Ev
     scoring, control = Connections(), Connections()
     loop = asyncio.get_running_loop()
     listener = await loop.create_server(
-        lambda: ServerProtocol(gateway.handle, scoring), sock=_bind(settings, "gateway"), ssl=server_context(files)
+        lambda: ServerProtocol(gateway.handle, scoring),
+        sock=bind(settings.ports["gateway"], "gateway"),
+        ssl=server_context(files),
     )
     admin_listener = await loop.create_server(
-        lambda: ServerProtocol(admin.handle, control, max_body=1 << 30), sock=_bind(settings, "gateway_admin")
+        lambda: ServerProtocol(admin.handle, control, max_body=1 << 30),
+        sock=bind(settings.ports["gateway_admin"], "gateway_admin"),
     )
     await access.start()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -69,18 +71,3 @@ async def _sweep(gateway: Gateway, *all_connections: Connections) -> None:
             connections.close_idle()
         for pool in list(gateway.table.pools()):
             pool.close_idle()
-
-
-def _bind(settings: Settings, service: str) -> socket.socket:
-    port = settings.ports[service]
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind((LOOPBACK, port))
-    except OSError as error:
-        sock.close()
-        raise Unavailable(
-            f"Port {port} of the sandbox's {service} service is taken: {error.strerror}.",
-            way_out="stop the program that has it, or rollout sandbox up --new-ports",
-        ) from error
-    return sock

@@ -94,9 +94,11 @@ class Datastores:
             properties = self.get(workspace, match["store"]).properties
             if properties["datastoreType"] != "AzureBlob":
                 raise user_error(f"Datastore '{match['store']}' is a file share; only blob datastores hold assets.")
-            return Location(properties["accountName"], properties["containerName"], unquote(match["path"]).strip("/"))
+            return _within(
+                Location(properties["accountName"], properties["containerName"], unquote(match["path"]).strip("/"))
+            )
         if (location := self._from_url(uri)) is not None:
-            return location
+            return _within(location)
         raise user_error(
             f"'{uri}' is neither azureml://datastores/{{name}}/paths/{{path}} nor a link to the blob service."
         )
@@ -154,6 +156,13 @@ class Datastores:
         if not view.public:
             return link
         return f"{self.container_url(location, view)}/{quote(location.path)}?{link.partition('?')[2]}"
+
+
+def _within(location: Location) -> Location:
+    """AzureError 400 for a path that leads out of its container: paths become folders on this machine."""
+    if not {".", ".."}.isdisjoint((location.container, *location.path.split("/"))):
+        raise user_error(f"The path '{location.path}' is not allowed: it has a part '.' or '..'.")
+    return location
 
 
 def _properties(kind: str, account: str, place: str, *, is_default: bool) -> dict[str, Any]:

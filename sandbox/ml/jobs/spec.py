@@ -15,6 +15,7 @@ from sandbox.ml.serving.spec import seconds_of
 _REFERENCE = re.compile(r"(?P<before>[\"'=]?)\$\{\{\s*(?P<kind>inputs|outputs|search_space)\.(?P<name>\w+)\s*\}\}")
 _OPTIONAL = re.compile(r"\$\[\[(?P<text>.*?)\]\]", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z0-9][\w-]{0,254}")
+_BINDING_NAME = re.compile(r"\w{1,255}", re.ASCII)
 LITERAL = "literal"
 FILE_TYPES = frozenset({"uri_file", "uri_folder", "mltable", "custom_model", "mlflow_model", "triton_model"})
 
@@ -116,6 +117,8 @@ def _bindings(given: Mapping[str, Any] | None, type_key: str, what: str) -> dict
     for name, entry in (given or {}).items():
         if entry is None:
             continue
+        if not _BINDING_NAME.fullmatch(name):
+            raise user_error(f"{what}: the name {name!r} is not allowed; allowed are letters, digits and '_'.")
         kind = str(entry.get(type_key, ""))
         if kind == LITERAL and what == "inputs":
             made[name] = Binding(LITERAL, value=str(entry.get("value", "")))

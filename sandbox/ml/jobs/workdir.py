@@ -15,6 +15,7 @@ import aiohttp
 from sandbox.arm.ids import parse
 from sandbox.arm.model import Resource
 from sandbox.kernel.errors import AzureError
+from sandbox.kernel.loopback import is_loopback
 from sandbox.ml.datastores import ARTIFACT_STORE, BLOB_STORE, Location
 from sandbox.ml.http import user_error
 from sandbox.ml.jobs.spec import LITERAL, Binding, CommandSpec
@@ -80,7 +81,7 @@ class Workdir:
         folder = self.root / "inputs" / name
         uri = binding.uri
         if urlsplit(uri).scheme in ("http", "https") and not self.ml.datastores.is_blob(uri):
-            return str(await _fetch_url(uri, folder))
+            return str(await fetch_url(uri, folder))
         if uri.startswith(("azureml:/", "/subscriptions/")) and "/versions/" in uri:
             return await self._place_asset(uri, folder)
         return await self._download(self.ml.datastores.locate(self.workspace, uri), folder, name)
@@ -162,12 +163,20 @@ def _arm_id(reference: str, workspace: Resource | None = None) -> str:
     return reference.removeprefix("azureml:")
 
 
-async def _fetch_url(url: str, folder: Path) -> Path:
+async def fetch_url(url: str, folder: Path) -> Path:
+    """From a server on this machine, without redirects: a job is no way out of the sandbox."""
+    if not is_loopback(url):
+        raise user_error(
+            f"The input '{url}' is not on this machine, and the sandbox fetches from nowhere else."
+            " Download it, and give a local path or a data asset."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / (Path(urlsplit(url).path).name or "download")
     try:
-        async with aiohttp.ClientSession(trust_env=True) as session, session.get(url) as response:
+        async with aiohttp.ClientSession() as session, session.get(url, allow_redirects=False) as response:
             response.raise_for_status()
+            if response.status != 200:
+                raise user_error(f"The input '{url}' could not be fetched: HTTP {response.status}.")
             with target.open("wb") as file:
                 async for chunk in response.content.iter_chunked(1 << 20):
                     file.write(chunk)
