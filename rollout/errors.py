@@ -5,6 +5,7 @@ RolloutError                  1
 ├── RolledBack                3   the rollout ended with traffic back on blue
 ├── OnHold                    4   waits: for data, an approval, or a person
 ├── Busy                      5   another rollout or controller holds the endpoint
+│   └── LeaseLost                 this controller held it, and does no more
 ├── NotFound                  6   stack, output, endpoint, deployment or model is missing
 ├── GateFailed                7   a quality gate or smoke test refused the model
 ├── Unavailable               8   a service did not answer, or the sandbox is not running
@@ -39,6 +40,10 @@ class OnHold(RolloutError):
 
 class Busy(RolloutError):
     exit_code = 5
+
+
+class LeaseLost(Busy):
+    pass
 
 
 class NotFound(RolloutError):

@@ -63,15 +63,18 @@ class AzureEndpoints:
             deployments={one["name"]: _live_deployment(one) for one in found},
         )
 
-    def set_weights(self, weights: Weights) -> None:
-        """Put `weights` (0 or 100 in all) and wait; everything else of the endpoint is carried through as read."""
+    def set_weights(self, weights: Weights, still_ours: Callable[[], None] = lambda: None) -> None:
+        """Put `weights` (0 or 100 in all) and wait; everything else of the endpoint is carried through as read.
+
+        An endpoint that is Updating is waited for up to minutes: `still_ours` is asked again before each attempt.
+        """
         wanted = _positive(weights)
         if sum(wanted.values()) not in (0, 100):
             shown = ", ".join(f"{name}={weight}" for name, weight in weights.items())
             raise BadInput(f"weights {shown} add up to {sum(weights.values())}; they must add up to 0 or 100")
-        waiting_while_busy(lambda: self._put_weights(wanted))
+        waiting_while_busy(lambda: self._put_weights(wanted, still_ours))
 
-    def _put_weights(self, weights: dict[str, int]) -> None:
+    def _put_weights(self, weights: dict[str, int], still_ours: Callable[[], None]) -> None:
         with quiet_sdk(), azure_errors(f"set the traffic of endpoint {self._endpoint!r} to {weights}"):
             endpoint: ManagedOnlineEndpoint = self._client.online_endpoints.get(self._endpoint)
             endpoint.traffic = weights
@@ -82,6 +85,7 @@ class AzureEndpoints:
             endpoint.properties = {
                 key: value for key, value in (endpoint.properties or {}).items() if key not in _SDK_PROPERTIES
             }
+            still_ours()
             self._client.online_endpoints.begin_create_or_update(endpoint).result()
 
     def deploy(self, spec: DeploymentSpec) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from rollout.errors import BadInput, Busy, NotFound, RolloutError, Unavailable
+from rollout.errors import BadInput, Busy, LeaseLost, NotFound, RolloutError, Unavailable
 
 SANDBOX_WAY_OUT = "rollout sandbox up"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -125,6 +125,8 @@ def waiting_while_busy(call: Callable[[], T], *, attempts: int = 40, longest_wai
     from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
     def passing(error: BaseException) -> bool:
+        if isinstance(error, LeaseLost):
+            return False
         return isinstance(error, (Busy, Unavailable)) and error.way_out != SANDBOX_WAY_OUT
 
     retrying = Retrying(
@@ -135,6 +137,8 @@ def waiting_while_busy(call: Callable[[], T], *, attempts: int = 40, longest_wai
     )
     try:
         return retrying(call)
+    except LeaseLost:
+        raise
     except Busy as error:
         # `Busy` is for the journal's lease; an endpoint that stays Updating did not answer.
         raise Unavailable(f"{error.message} (asked {attempts} times)", way_out=error.way_out) from error

@@ -17,7 +17,7 @@ from rollout.controller.effects import Effect, EffectKind, Purpose, strip
 from rollout.controller.evidence import Evidence, gather
 from rollout.controller.journal import Journal
 from rollout.controller.judgement import TARGET_GLANCE, TARGET_REQUESTS, target_timeout_ms
-from rollout.controller.perform import Outcome, perform
+from rollout.controller.perform import Hands, Outcome, perform
 from rollout.controller.ports import Lease, Weights
 from rollout.controller.records import Kind
 from rollout.controller.state import Condition, Phase, RolloutState
@@ -140,9 +140,9 @@ class Executor:
                 Kind.INTENT, {"effect": effect.to_json(), "reason": decision.reason, "code": decision.code}
             )
         self._lease.renew()
-        world = self._world
+        hands = Hands(self._world.endpoints, self._world.prober, self._lease.renew)
         try:
-            outcome = perform(effect, self._state(), world.endpoints, world.prober)
+            outcome = perform(effect, self._state(), hands)
         except Unavailable as error:
             self._rest(self._unavailable(effect, error))
             return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from rollout.analysis.verdict import Check, Verdict
@@ -27,10 +27,19 @@ class Outcome:
     writes: int = 0
 
 
-def perform(effect: Effect, state: RolloutState, endpoints: Endpoints, prober: Prober) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What effects are done with. `still_ours` raises when the right to act on the endpoint was lost."""
+
+    endpoints: Endpoints
+    prober: Prober
+    still_ours: Callable[[], None]
+
+
+def perform(effect: Effect, state: RolloutState, hands: Hands) -> Outcome:
     """Do `effect`. Unavailable: it may or may not have happened, ask again. Busy: somebody else is at work; stop."""
     try:
-        return _perform(effect, state, endpoints, prober)
+        return _perform(effect, state, hands)
     except (Unavailable, Busy):
         raise
     except RolloutError as error:
@@ -40,16 +49,17 @@ def perform(effect: Effect, state: RolloutState, endpoints: Endpoints, prober: P
         return Outcome(failure=error.message)
 
 
-def _perform(effect: Effect, state: RolloutState, endpoints: Endpoints, prober: Prober) -> Outcome:
+def _perform(effect: Effect, state: RolloutState, hands: Hands) -> Outcome:
+    endpoints = hands.endpoints
     if effect.kind is EffectKind.DEPLOY:
         endpoints.deploy(state.spec)
         return Outcome(detail=f"{effect.deployment} is made from {state.spec.model}")
     if effect.kind is EffectKind.SMOKE:
-        return Outcome(checks=_smoke(effect, state, prober))
+        return Outcome(checks=_smoke(effect, state, hands.prober))
     if effect.kind is EffectKind.RETIRE:
         endpoints.delete(effect.deployment)
         return Outcome(detail=f"{effect.deployment} is deleted")
-    return _write_weights(effect, state, endpoints)
+    return _write_weights(effect, state, hands)
 
 
 def _smoke(effect: Effect, state: RolloutState, prober: Prober) -> tuple[Check, ...]:
@@ -63,15 +73,16 @@ def _smoke(effect: Effect, state: RolloutState, prober: Prober) -> tuple[Check, 
     return smoke.judge(results, policy)
 
 
-def _write_weights(effect: Effect, state: RolloutState, endpoints: Endpoints) -> Outcome:
+def _write_weights(effect: Effect, state: RolloutState, hands: Hands) -> Outcome:
     """Write, read back, write again while an update that was under way took our write away."""
+    endpoints = hands.endpoints
     target: Weights = effect.weights or {}
     before: Weights = endpoints.live().weights
     if effect.purpose is Purpose.SHIFT and not same_weights(before, state.weights):
         raise Unavailable(f"live weights became {show_weights(before)} before the write; nothing was written")
     after = before
     for writes in range(1, MOST_WRITES + 1):
-        endpoints.set_weights(target)
+        endpoints.set_weights(target, hands.still_ours)
         after = endpoints.live().weights
         if same_weights(after, target):
             return Outcome(detail=f"read back: {show_weights(after)}", weights=after, writes=writes)

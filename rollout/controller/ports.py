@@ -5,7 +5,7 @@ All raise from `rollout.errors`; `Unavailable` means "ask again later" and never
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -74,7 +74,9 @@ class Endpoints(Protocol):
     """Deployments and traffic of one online endpoint."""
 
     def live(self) -> LiveEndpoint: ...
-    def set_weights(self, weights: Weights) -> None: ...
+    def set_weights(self, weights: Weights, still_ours: Callable[[], None]) -> None:
+        """`still_ours` is asked before each attempt; what it raises ends the attempts: another controller may act."""
+
     def deploy(self, spec: DeploymentSpec) -> None:
         """Create or complete `spec`, wait until it has Succeeded; raises with the tail of its log otherwise."""
 
@@ -103,7 +105,7 @@ class Lease(Protocol):
         """Rises with every holder; a line written with an older number is refused on replay."""
 
     def renew(self) -> None:
-        """Raises `Busy` when the lease was lost."""
+        """Raises `LeaseLost` when the lease was lost, `Unavailable` when that can't be found out."""
 
     def release(self) -> None: ...
 

@@ -26,7 +26,7 @@ from rollout.azure.payloads import as_request, payload_from_file, rows_of
 from rollout.azure.prober import what_is_wrong
 from rollout.azure.specs import check_code, check_model_name, fingerprint
 from rollout.controller.ports import DeploymentSpec
-from rollout.errors import BadInput, Busy, NotFound, RolloutError, Unavailable
+from rollout.errors import BadInput, Busy, LeaseLost, NotFound, RolloutError, Unavailable
 
 
 class TestCloud:
@@ -126,14 +126,15 @@ class TestErrors:
         with pytest.raises(Unavailable, match=r"Updating \(asked 3 times\)"):
             waiting_while_busy(lambda: (_ for _ in ()).throw(Busy("Updating")), attempts=3, longest_wait=0.01)
 
-    def test_a_sandbox_that_is_down_is_not_waited_for(self) -> None:
+    @pytest.mark.parametrize("error", [Unavailable("down", way_out=SANDBOX_WAY_OUT), LeaseLost("taken over")])
+    def test_a_sandbox_that_is_down_or_a_lost_lease_is_not_waited_for(self, error: RolloutError) -> None:
         seen: list[int] = []
 
         def call() -> None:
             seen.append(1)
-            raise Unavailable("down", way_out=SANDBOX_WAY_OUT)
+            raise error
 
-        with pytest.raises(Unavailable):
+        with pytest.raises(type(error)):
             waiting_while_busy(call, longest_wait=0.01)
         assert seen == [1]
 

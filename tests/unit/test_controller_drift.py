@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from contract.policy import RolloutPolicy, VerdictAction, VerdictPolicy
 from rollout.controller.state import Condition, Phase
-from rollout.errors import Unavailable
+from rollout.errors import Busy, Unavailable
 from tests.unit.world import BLUE, GREEN, Behaviour, FakeWorld, order
 
 
@@ -152,10 +154,10 @@ class TestAServiceThatFails:
         world.endpoints.done.clear()
         set_weights = world.endpoints.set_weights
 
-        def only_back(weights: dict[str, int]) -> None:
+        def only_back(weights: dict[str, int], still_ours: Callable[[], None]) -> None:
             if BLUE not in weights:
                 raise Unavailable("409")
-            set_weights(weights)
+            set_weights(weights, still_ours)
 
         world.endpoints.set_weights = only_back  # type: ignore[method-assign, assignment]
         assert world.drive(minutes=5).condition is Condition.HELD
@@ -203,10 +205,10 @@ class TestAServiceThatFails:
         world.drive(minutes=8)
         healthy = world.endpoints.set_weights
 
-        def refuse(weights: dict[str, int]) -> None:
+        def refuse(weights: dict[str, int], still_ours: Callable[[], None]) -> None:
             if weights.get(GREEN) == 100:
                 world.endpoints.break_state(GREEN, "Failed")
-            healthy(weights)
+            healthy(weights, still_ours)
 
         world.endpoints.set_weights = refuse  # type: ignore[method-assign, assignment]
         result = world.drive(minutes=5)
@@ -261,3 +263,20 @@ class TestAServiceThatFails:
             world.controller().tick()
         assert world.endpoints.done == done
         assert world.store.holder_number is None
+
+
+def test_a_controller_that_lost_its_lease_while_it_waited_to_write_writes_nothing() -> None:
+    """The endpoint was Updating for minutes; meanwhile another controller took over and may have gone back."""
+    world = FakeWorld()
+    world.controller().start(order(name=GREEN))
+    set_weights = world.endpoints.set_weights
+
+    def after_a_long_wait(weights: dict[str, int], still_ours: Callable[[], None]) -> None:
+        world.store.expire()
+        world.store.acquire("another")
+        set_weights(weights, still_ours)
+
+    world.endpoints.set_weights = after_a_long_wait  # type: ignore[method-assign, assignment]
+    with pytest.raises(Busy, match="lease was lost"):
+        world.controller().tick()
+    assert world.endpoints.weights == {BLUE: 100}

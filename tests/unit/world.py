@@ -121,7 +121,8 @@ class FakeEndpoints:
         self.world.touch("live")
         return LiveEndpoint(self.provisioning_state, dict(self.weights), dict(self.mirror), dict(self.deployments))
 
-    def set_weights(self, weights: Mapping[str, int]) -> None:
+    def set_weights(self, weights: Mapping[str, int], still_ours: Callable[[], None]) -> None:
+        still_ours()
         self.world.touch("set_weights", before=True)
         for name in weights:
             if name not in self.deployments or self.deployments[name].provisioning_state != "Succeeded":
