@@ -58,7 +58,10 @@ def load_outputs(stack: str, outputs_file: str) -> StackOutputs:
     from contract.reader import read_outputs
 
     if stack and outputs_file:
-        raise BadInput("--stack and --outputs are both given", way_out="give one of them")
+        raise BadInput(
+            f"a stack ({stack!r}) and a file of outputs ({outputs_file!r}) are both named",
+            way_out="give one of --stack (ROLLOUT_STACK) and --outputs (ROLLOUT_OUTPUTS)",
+        )
     if outputs_file:
         return read_outputs(Path(outputs_file))
     if not stack:

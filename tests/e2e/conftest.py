@@ -1,0 +1,48 @@
+"""One shop for all stories: real processes, one sandbox, a policy minute a second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from demo.clients import Clients
+from demo.data import write_tables
+from demo.stage import ENDPOINT
+from rollout.azure.prober import scoring_secret
+from rollout.cli.session import open_session
+from tests.e2e.shop import Shop, provisioned
+
+
+@pytest.fixture(scope="session")
+def running_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    with (
+        provisioned(tmp_path_factory.mktemp("shop")) as (stage, webhook, outputs),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for name, value in stage.environment.items():
+            patch.setenv(name, value)
+        table, _ = write_tables(stage.out / "data")
+        stage.run(
+            "rollout", "train", ENDPOINT, "--data", str(table), "--stack", "", "--outputs", str(outputs), "--params",
+            '{"n_estimators": 60, "max_depth": 4}', quiet=True,
+        )  # fmt: skip
+        session = open_session(ENDPOINT, "", str(outputs))
+        clients = Clients(stage.out / "requests.jsonl")
+        shop = Shop(stage, clients, webhook, session, outputs, f"{session.endpoint.model_name}:1")
+        shop.start("--watch")
+        azure, endpoint = session.azure, session.endpoint
+        key = scoring_secret(azure.client, azure.cloud, endpoint.name, endpoint.auth_mode)
+        clients.start(endpoint.scoring_uri, key, table, stage.environment)
+        try:
+            yield shop
+        finally:
+            clients.stop()
+            shop.end_children()
+
+
+@pytest.fixture
+def shop(running_shop: Shop) -> Iterator[Shop]:
+    """The running shop; put in order again after each story."""
+    yield running_shop
+    running_shop.settle()
