@@ -12,7 +12,12 @@ if TYPE_CHECKING:
     from rollout.cli.session import Session
     from rollout.controller.views import RolloutView
 
-Force = Annotated[bool, typer.Option("--force", help="Also when blue looks no better than green.")]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force", help="Also when blue looks no better than green; without blue: end the rollout, traffic stays."
+    ),
+]
 Actor = Annotated[
     str, typer.Option("--as", envvar="ROLLOUT_ACTOR", help="Who says so; default: you, as this machine knows you.")
 ]

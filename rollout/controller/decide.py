@@ -63,6 +63,9 @@ def hold_or_worse(
 
 def _unreadable(state: RolloutState, evidence: Evidence, policy: RolloutPolicy, now: datetime) -> Decision:
     check = Check("endpoint", Verdict.PROVIDER_ERROR, evidence.live_error or "the endpoint could not be read")
+    if evidence.gone and state.abort is not None:
+        reason = f"{state.abort.by}: {state.abort.reason}; the endpoint does not exist, there is no traffic to move"
+        return Decision(Action.FINISH, reason, "abort", checks=(check,), outcome=Phase.FAILED)
     hold = Decision(Action.HOLD, check.detail, "provider-error", checks=(check,))
     return hold_or_worse(state, evidence, policy, now, hold)
 

@@ -103,7 +103,7 @@ class Executor:
             return over
         try:
             live = self._world.endpoints.live()
-        except Unavailable as error:
+        except RolloutError as error:
             return replace(over, reason=error.message, until=now + GLANCE)
         for name in due:
             if not live.weights.get(name) and not live.mirror.get(name):

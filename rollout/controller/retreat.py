@@ -21,6 +21,10 @@ def go_back(state: RolloutState, evidence: Evidence, why: Decision, now: datetim
         return _nothing_moved(state, evidence, why)
     if state.blue is None or state.blue not in evidence.live.deployments:
         gone = f"{state.blue} does not exist any more" if state.blue else "there is no other deployment"
+        if state.abort is not None and state.abort.force:
+            where = f"{why.reason} (forced); {gone}, traffic stands at {show_weights(evidence.live.weights)}"
+            return replace(why, action=Action.FINISH, reason=where, outcome=Phase.FAILED, until=None)
+        gone += "; `rollout rollback --force` leaves traffic as it is and ends the rollout"
         return _page(why, f"traffic should go back ({why.reason}), but {gone}", now)
     if state.abort is not None and state.abort.force:
         return replace(why, action=Action.ROLL_BACK, reason=f"{why.reason} (forced)", until=None)

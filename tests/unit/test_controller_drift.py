@@ -280,3 +280,24 @@ def test_a_controller_that_lost_its_lease_while_it_waited_to_write_writes_nothin
     with pytest.raises(Busy, match="lease was lost"):
         world.controller().tick()
     assert world.endpoints.weights == {BLUE: 100}
+
+
+class TestAnEndpointDeletedByHand:
+    def test_it_is_held_then_paged_and_a_person_can_end_it(self) -> None:
+        world = at_50()
+        world.endpoints.deleted = True
+        result = world.drive(minutes=70)
+        assert (result.condition, result.finished) == (Condition.PAGED, False)
+        assert "there is no endpoint" in result.reason
+        assert world.controller("bob").abort("the endpoint was deleted").phase is Phase.FAILED
+        assert world.controller("bob").tick().finished  # and what was left of it is no error either
+
+    def test_made_again_it_is_free_for_a_new_rollout_once_the_old_one_is_ended_by_force(self) -> None:
+        world = at_50()
+        world.endpoints.deployments.clear()
+        world.endpoints.weights = {}
+        assert "rollback --force" in world.controller("bob").abort("made anew").reason
+        result = world.controller("bob").abort("made anew", force=True)
+        assert result.phase is Phase.FAILED
+        assert "traffic stands at no traffic" in result.reason
+        world.controller().start(order(name="churn-v2-0002"))

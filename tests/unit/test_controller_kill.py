@@ -144,8 +144,8 @@ def test_what_green_did_while_nobody_watched_counts() -> None:
     world.touches = 0
     write = world.endpoints.set_weights
 
-    def and_die(weights: dict[str, int]) -> None:
-        write(weights)
+    def and_die(weights: dict[str, int], still_ours: Callable[[], None]) -> None:
+        write(weights, still_ours)
         world.die()
 
     world.endpoints.set_weights = and_die  # type: ignore[method-assign, assignment]

@@ -229,7 +229,7 @@ class TestWhereTrafficGoesBackTo:
         world = started()
         world.drive(minutes=22)
         del world.endpoints.deployments[BLUE]
-        result = world.controller().abort("go back", force=True)
+        result = world.controller().abort("go back")
         assert result.condition is Condition.PAGED
         assert "does not exist any more" in result.reason
 

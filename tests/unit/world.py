@@ -19,7 +19,7 @@ from rollout.controller.executor import TickResult
 from rollout.controller.ports import DeploymentSpec, LiveDeployment, LiveEndpoint, MinuteSample, ProbeResult
 from rollout.controller.starting import Order
 from rollout.controller.world import World
-from rollout.errors import BadInput, Busy, GateFailed, Unavailable
+from rollout.errors import BadInput, Busy, GateFailed, NotFound, Unavailable
 
 START = datetime(2026, 11, 21, 4, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -114,11 +114,14 @@ class FakeEndpoints:
     provisioning_state: str = "Succeeded"
     models: set[str] = field(default_factory=lambda: {"churn:1", "churn:2", "churn:3", "churn:4"})
     done: Counter[str] = field(default_factory=Counter)
+    deleted: bool = False
     lose_writes: int = 0  # so many writes are undone at once by somebody else's older PUT
     after_write: Callable[[], None] | None = None
 
     def live(self) -> LiveEndpoint:
         self.world.touch("live")
+        if self.deleted:
+            raise NotFound("there is no endpoint churn")
         return LiveEndpoint(self.provisioning_state, dict(self.weights), dict(self.mirror), dict(self.deployments))
 
     def set_weights(self, weights: Mapping[str, int], still_ours: Callable[[], None]) -> None:
