@@ -1,10 +1,7 @@
-"""Gateway beside nginx and the bare backend, in one run: requests/s, requests per second of CPU, added median latency.
+"""The gateway beside the bare backend and nginx, in turns: requests/s, requests per second of CPU, added median latency.
 
-    python -m bench.gateway [--seconds 5]
-
-The gateway runs as it does in the sandbox: TLS, key check, access records shipped. nginx (apt: nginx) proxies the same
-backend behind the same certificate and checks nothing: it is the floor. Load comes from wrk (apt: wrk), or from a small
-client in here. Writes out/bench/gateway.json. Compare the ratios; absolute numbers are this machine's.
+The gateway runs as it does in the sandbox: TLS, key check, access records shipped; one process with one event loop, so one
+core. nginx (apt: nginx) proxies the same backend behind the same certificate and checks nothing: it is the floor.
 """
 
 from __future__ import annotations
@@ -12,38 +9,49 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import json
-import re
 import shutil
-import ssl
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
 import uvloop
 
+from bench.load import Load, Post, has_wrk, put_load
+from bench.measure import Result, Row
 from sandbox.gateway.client import GatewayClient
 from sandbox.gateway.http import Connections, Request, Response, ServerProtocol
 from sandbox.gateway.routing import DeploymentRoute, EndpointRoute, ReplicaRoute, RoutingTable
 from sandbox.kernel.settings import LOOPBACK, Settings, free_ports, new_settings, save_settings
 from sandbox.kernel.tls import server_context, tls_files
 
-OUT = Path("out/bench/gateway.json")
+LEAST_RATE = 3000.0
+MOST_ADDED_MS = 1.0
 KEY = "bench-key"
-BODY = b'{"input_data":[[0.1,0.2,0.3,0.4]]}'
+BODY = '{"input_data":[[0.1,0.2,0.3,0.4]]}'
 PATH = "/bench/echo/score"
-CONCURRENCIES = (1, 16)
+LOW, HIGH = 1, 16
+ROUNDS = 3
+SECONDS = 2
 
 
-@dataclass(frozen=True)
-class Run:
-    """One target at one concurrency. `per_core_second`: requests per second of the proxy's own CPU time."""
+@dataclass(frozen=True, slots=True)
+class Target:
+    """`process`: the proxy whose CPU time counts; None for the backend itself."""
+
+    name: str
+    url: str
+    process: psutil.Process | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One target at one concurrency, medians over the rounds. `per_core_second`: requests per second of its CPU time."""
 
     target: str
     concurrency: int
@@ -54,116 +62,90 @@ class Run:
     per_core_second: float | None
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.gateway", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=5.0, help="of load per target and concurrency")
-    parser.add_argument("--backend", type=int, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.backend:
-        uvloop.run(_backend(arguments.backend))
-        return 0
+def run() -> Result:
     with tempfile.TemporaryDirectory(prefix="bench-gateway-") as folder:
-        runs = asyncio.run(_bench(Path(folder), arguments.seconds))
-    _report(runs)
-    return 0
+        turns = asyncio.run(_bench(Path(folder)))
+    by = {(turn.target, turn.concurrency): turn for turn in turns}
+    if failed := sum(turn.errors for turn in turns):
+        raise RuntimeError(f"{failed} of the requests were not answered 200: there is nothing to compare")
+    notes = []
+    if not has_wrk():
+        notes.append("gateway: wrk is not installed (apt: wrk): the built-in client, whose own limit the rate may be")
+    if ("nginx", LOW) not in by:
+        notes.append("gateway: nginx is not installed (apt: nginx): left out")
+    details = {"load": "wrk" if has_wrk() else "python", "turns": [asdict(turn) for turn in turns]}
+    return Result("gateway", list(_rows(by)), details, notes)
 
 
-async def _bench(home: Path, seconds: float) -> list[Run]:
+def _rows(by: dict[tuple[str, int], Turn]) -> Iterator[Row]:
+    direct, gateway = by["direct", HIGH], by["gateway", HIGH]
+    yield Row(f"gateway, concurrency {HIGH}", gateway.requests_per_second, "req/s", LEAST_RATE, at_least=True)
+    if gateway.per_core_second is not None:
+        yield Row("gateway, per second of its CPU time", gateway.per_core_second, "req/s")
+    for name in dict.fromkeys(target for target, _ in by if target != "direct"):
+        added = by[name, LOW].median_ms - by["direct", LOW].median_ms
+        yield Row(f"{name}, added median, concurrency {LOW}", added, "ms", MOST_ADDED_MS if name == "gateway" else None)
+    yield Row("gateway / direct, req/s", gateway.requests_per_second / direct.requests_per_second, "x")
+    if ("nginx", HIGH) in by:
+        yield Row("gateway / nginx, req/s", gateway.requests_per_second / by["nginx", HIGH].requests_per_second, "x")
+
+
+async def _bench(home: Path) -> list[Turn]:
     settings = new_settings(now=time.time())
     save_settings(home, settings)
     ports = free_ports(("backend", "nginx"))
     async with contextlib.AsyncExitStack() as stack:
         taken = await _take_records(settings, home)
         stack.callback(taken.close)
-        backend = [sys.executable, "-m", "bench.gateway", "--backend", str(ports["backend"])]
-        stack.enter_context(_process(backend))
+        stack.enter_context(_process([sys.executable, "-m", "bench.gateway", "--backend", str(ports["backend"])]))
         gateway = stack.enter_context(_process([sys.executable, "-m", "sandbox.gateway", "--home", str(home)]))
         await _push(settings, ports["backend"])
-        targets: list[tuple[str, str, psutil.Process | None]] = [
-            ("direct", f"http://{LOOPBACK}:{ports['backend']}{PATH}", None),
-            ("gateway", f"{settings.url('gateway')}{PATH}", psutil.Process(gateway.pid)),
+        targets = [
+            Target("direct", f"http://{LOOPBACK}:{ports['backend']}{PATH}"),
+            Target("gateway", f"{settings.url('gateway')}{PATH}", psutil.Process(gateway.pid)),
         ]
         if shutil.which("nginx"):
             nginx = stack.enter_context(_process(["nginx", "-c", str(_nginx_config(home, ports))]))
             await _listening(ports["nginx"])
-            worker = psutil.Process(nginx.pid)
-            targets.append(("nginx", f"https://{LOOPBACK}:{ports['nginx']}{PATH}", worker))
-        else:
-            print("nginx is not installed: left out (apt install nginx)")
+            url = f"https://{LOOPBACK}:{ports['nginx']}{PATH}"
+            targets.append(Target("nginx", url, psutil.Process(nginx.pid)))
         await _listening(ports["backend"])
-        return [await _measure(t, c, seconds) for c in CONCURRENCIES for t in targets]
+        return [turn for concurrency in (LOW, HIGH) for turn in await _turns(targets, concurrency)]
 
 
-async def _measure(target: tuple[str, str, psutil.Process | None], concurrency: int, seconds: float) -> Run:
-    name, url, process = target
-    load = _wrk if shutil.which("wrk") else _client
-    await load(url, concurrency, min(1.0, seconds / 4))  # warm-up
-    before = _cpu_seconds(process)
-    result = await load(url, concurrency, seconds)
-    used = _cpu_seconds(process) - before
-    run = Run(name, concurrency, *result[:4], result[4] / used if process and used else None)
-    print(f"  {name:8} c={concurrency:<3} {run.requests_per_second:9.0f} req/s  median {run.median_ms:.3f} ms")
-    return run
+async def _turns(targets: Sequence[Target], concurrency: int) -> list[Turn]:
+    """All targets, one after the other, round by round."""
+    loads: dict[str, list[tuple[Load, float | None]]] = {target.name: [] for target in targets}
+    for target in targets:
+        await put_load(_post(target), concurrency, 1)  # warm-up
+    for _ in range(ROUNDS):
+        for target in targets:
+            before = _cpu_seconds(target.process)
+            load = await put_load(_post(target), concurrency, SECONDS)
+            used = _cpu_seconds(target.process) - before
+            loads[target.name].append((load, load.requests / used if used else None))
+    return [_turn(name, concurrency, taken) for name, taken in loads.items()]
 
 
-Load = tuple[float, float, float, int, float]  # requests/s, median ms, p99 ms, errors, requests
+def _turn(name: str, concurrency: int, taken: Sequence[tuple[Load, float | None]]) -> Turn:
+    per_core = [rate for _, rate in taken if rate is not None]
+    turn = Turn(
+        name,
+        concurrency,
+        statistics.median(load.requests_per_second for load, _ in taken),
+        statistics.median(load.median_ms for load, _ in taken),
+        statistics.median(load.p99_ms for load, _ in taken),
+        sum(load.errors for load, _ in taken),
+        statistics.median(per_core) if per_core else None,
+    )
+    print(
+        f"  {name} at {concurrency}: {turn.requests_per_second:,.0f} req/s, median {turn.median_ms:.3f} ms", flush=True
+    )
+    return turn
 
 
-async def _wrk(url: str, concurrency: int, seconds: float) -> Load:
-    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(
-            f'wrk.method="POST"\nwrk.body={json.dumps(BODY.decode())}\n'
-            f'wrk.headers["authorization"]="Bearer {KEY}"\nwrk.headers["content-type"]="application/json"\n'
-        )
-        script.flush()
-        process = await asyncio.create_subprocess_exec(
-            "wrk", "-t1", f"-c{concurrency}", f"-d{max(1, round(seconds))}s", "--latency", "-s", script.name, url,
-            stdout=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        text = (await process.communicate())[0].decode()
-    return _parse_wrk(text)
-
-
-def _parse_wrk(text: str) -> Load:
-    def number(pattern: str) -> float:
-        match = re.search(pattern, text)
-        return float(match[1]) if match else 0.0
-
-    def milliseconds(percent: int) -> float:
-        match = re.search(rf"{percent}%\s+([\d.]+)(us|ms|s)", text)
-        return float(match[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[match[2]] if match else 0.0
-
-    errors = int(number(r"Non-2xx or 3xx responses: (\d+)"))
-    return number(r"Requests/sec:\s+([\d.]+)"), milliseconds(50), milliseconds(99), errors, number(r"(\d+) requests in")
-
-
-async def _client(url: str, concurrency: int, seconds: float) -> Load:
-    """Without wrk: sockets in this process. Slower than wrk, so `requests/s` may be the client's own limit."""
-    times: list[float] = []
-    errors = 0
-    end = time.perf_counter() + seconds
-
-    async def one() -> None:
-        nonlocal errors
-        scheme, _, rest = url.partition("://")
-        address, _, path = rest.partition("/")
-        context = ssl._create_unverified_context() if scheme == "https" else None
-        reader, writer = await asyncio.open_connection(LOOPBACK, int(address.partition(":")[2]), ssl=context)
-        head = f"POST /{path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {KEY}\r\n"
-        request = head.encode() + b"content-length: %d\r\n\r\n" % len(BODY) + BODY
-        while time.perf_counter() < end:
-            start = time.perf_counter()
-            writer.write(request)
-            answer = await reader.readuntil(b"\r\n\r\n")
-            length = re.search(rb"content-length: (\d+)", answer, re.IGNORECASE)
-            await reader.readexactly(int(length[1]) if length else 0)
-            times.append(time.perf_counter() - start)
-            errors += answer[9:12] != b"200"
-        writer.close()
-
-    await asyncio.gather(*(one() for _ in range(concurrency)))
-    cuts = statistics.quantiles(times, n=100)
-    return len(times) / seconds, cuts[49] * 1000, cuts[98] * 1000, errors, float(len(times))
+def _post(target: Target) -> Post:
+    return Post(target.url, KEY, BODY)
 
 
 async def _backend(port: int) -> None:
@@ -249,33 +231,12 @@ http {{
     return config
 
 
-def _report(runs: list[Run]) -> None:
-    by = {(run.target, run.concurrency): run for run in runs}
-    low, high = CONCURRENCIES
-    ratios: dict[str, float] = {}
-    for name in dict.fromkeys(run.target for run in runs):
-        if name != "direct":
-            ratios[f"{name}_added_median_ms"] = by[name, low].median_ms - by["direct", low].median_ms
-            ratios[f"{name}_throughput_of_direct"] = (
-                by[name, high].requests_per_second / by["direct", high].requests_per_second
-            )
-    if ("nginx", high) in by:
-        ratios["gateway_throughput_of_nginx"] = (
-            by["gateway", high].requests_per_second / by["nginx", high].requests_per_second
-        )
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    result = {"load": "wrk" if shutil.which("wrk") else "python", "runs": [asdict(r) for r in runs], "ratios": ratios}
-    OUT.write_text(json.dumps(result, indent=2) + "\n")
-    print(f"\n{'target':9}{'conc.':>6}{'req/s':>10}{'req/core-s':>12}{'median ms':>11}{'p99 ms':>9}{'errors':>8}")
-    for run in runs:
-        core = f"{run.per_core_second:.0f}" if run.per_core_second else "-"
-        print(
-            f"{run.target:9}{run.concurrency:>6}{run.requests_per_second:>10.0f}{core:>12}"
-            f"{run.median_ms:>11.3f}{run.p99_ms:>9.3f}{run.errors:>8}"
-        )
-    for ratio, value in ratios.items():
-        print(f"{ratio:34} {value:.3f}")
+def main() -> None:
+    """The backend process: answers every POST with `[0]`."""
+    parser = argparse.ArgumentParser(prog="python -m bench.gateway", description=main.__doc__)
+    parser.add_argument("--backend", type=int, required=True, metavar="PORT")
+    uvloop.run(_backend(parser.parse_args().backend))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
