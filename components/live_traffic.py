@@ -21,7 +21,7 @@ from typing import Any
 
 import pulumi
 
-TOKEN = "azure-native:machinelearningservices:getOnlineEndpoint"  # nosec B105 - a Pulumi function token, not a secret
+TOKEN = "azure-native:machinelearningservices:getOnlineEndpoint"  # nosec B105  # a Pulumi function token, not a secret
 IGNORED = ("properties.traffic", "properties.mirrorTraffic")
 
 POLL_SECONDS = 1.0

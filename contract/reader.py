@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess  # nosec B404 - runs the Pulumi CLI
+import subprocess  # nosec B404  # runs the Pulumi CLI
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,7 @@ def _from_cli(stack: str, project: Path, timeout: float) -> Any:
     try:
         answer = subprocess.run(
             command, capture_output=True, text=True, timeout=timeout, check=False
-        )  # nosec B603 - no shell
+        )  # nosec B603  # no shell
     except subprocess.TimeoutExpired:
         raise Unavailable(
             f"stack '{stack}': the Pulumi CLI did not answer in {timeout:g} s",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess  # nosec B404 - starts this project's own servers, no shell
+import subprocess  # nosec B404  # starts this project's own servers, no shell
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class Pids:
         log = self.log(name)
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
-            started = subprocess.Popen(  # nosec B603 - argv is this project's own
+            started = subprocess.Popen(  # nosec B603  # argv is this project's own
                 argv,
                 cwd=ROOT,
                 env=child_environment(os.environ, self.home),
@@ -116,7 +116,7 @@ def _descendants(process: psutil.Process) -> list[psutil.Process]:
 
 
 def _signal(processes: Iterable[psutil.Process], send: object) -> None:
-    assert callable(send)  # nosec B101 - a method of psutil.Process
+    assert callable(send)  # nosec B101  # a method of psutil.Process
     for process in processes:
         try:
             send(process)

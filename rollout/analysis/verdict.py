@@ -18,7 +18,7 @@ class Verdict(StrEnum):
     PROVIDER_ERROR     the source of the evidence did not answer
     """
 
-    PASS = "pass"  # nosec B105 - a verdict, not a secret
+    PASS = "pass"  # nosec B105  # a verdict, not a secret
     FAIL = "fail"
     NO_DATA = "no-data"
     INSUFFICIENT_DATA = "insufficient-data"

@@ -26,10 +26,8 @@ _ANSWER_KEYS = ("predictions", "result", "results", "output", "outputs")
 class AzureProber:
     """`Prober` of one endpoint. `payload` is asked for once, when the first request goes out."""
 
-    def __init__(
-        self, scoring_uri: str, secret: Callable[[], str], payload: Callable[[str], bytes], *, verify: bool | str = True
-    ) -> None:
-        self._uri, self._secret, self._payload, self._verify = scoring_uri, secret, payload, verify
+    def __init__(self, scoring_uri: str, secret: Callable[[], str], payload: Callable[[str], bytes]) -> None:
+        self._uri, self._secret, self._payload = scoring_uri, secret, payload
 
     def probe(self, deployment: str, requests: int, timeout_ms: int) -> Sequence[ProbeResult]:
         """`requests` answers, one after the other on one connection."""

@@ -183,7 +183,7 @@ class _Screen:
         from rich.console import Group
         from rich.text import Text
 
-        assert self._live is not None  # nosec B101 - callers have looked
+        assert self._live is not None  # nosec B101  # callers have looked
         parts = [snapshot.render(), *(Text(line, style="dim") for line in self._done[-6:])]
         if note:
             parts.append(Text(note, style="yellow"))

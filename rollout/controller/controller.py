@@ -135,7 +135,7 @@ class Controller:
         return state
 
     def _view(self, state: EndpointState) -> RolloutView:
-        assert state.rollout is not None  # nosec B101 - callers have just written about it
+        assert state.rollout is not None  # nosec B101  # callers have just written about it
         return view_of(state.rollout, state)
 
     @contextmanager

@@ -130,7 +130,7 @@ def _bake(state: RolloutState, evidence: Evidence, policy: RolloutPolicy, now: d
 
 
 def _write_back(state: RolloutState) -> Decision:
-    assert state.blue is not None  # nosec B101 - `retreat` never starts a rollback without blue
+    assert state.blue is not None  # nosec B101  # `retreat` never starts a rollback without blue
     effect = Effect(EffectKind.SET_WEIGHTS, weights={state.blue: 100}, purpose=Purpose.ROLL_BACK, step=state.step)
     return Decision(Action.EFFECT, f"all traffic back to {state.blue}: {state.reason}", state.code, effect)
 
@@ -145,7 +145,7 @@ def _by_verdict(
 ) -> Decision:
     """What the policy says about the check that weighs most."""
     check = leading(checks)
-    assert check is not None  # nosec B101 - callers pass at least one
+    assert check is not None  # nosec B101  # callers pass at least one
     verdicts = policy.verdicts
     shared = check.verdict is Verdict.FAIL and check.shared
     wanted = (

@@ -130,7 +130,7 @@ class Executor:
 
     def _do(self, decision: Decision) -> bool:
         effect = decision.effect
-        assert effect is not None  # nosec B101 - EFFECT and REPEAT carry one
+        assert effect is not None  # nosec B101  # EFFECT and REPEAT carry one
         if effect.kind in (EffectKind.DEPLOY, EffectKind.SMOKE):
             self._tell()  # these take long; weights never wait for a topic
         if decision.action is Action.REPEAT:
@@ -160,15 +160,15 @@ class Executor:
 
     def _resumed(self, found: str) -> None:
         pending = self._state().pending
-        assert pending is not None  # nosec B101 - only pending effects are resumed
+        assert pending is not None  # nosec B101  # only pending effects are resumed
         evidence = {"intent": pending.sequence, "effect": pending.effect.to_json(), "found": found}
         if pending.fencing != self._journal.fencing:
             self._journal.append(Kind.RESUMED, {**evidence, "from_fencing": pending.fencing})
 
     def _done(self, effect: Effect | None, outcome: Outcome, *, found: bool = False, abandoned: bool = False) -> None:
         state = self._state()
-        assert effect is not None  # nosec B101 - callers pass the decision's
-        assert state.pending is not None  # nosec B101 - the intent is in the journal
+        assert effect is not None  # nosec B101  # callers pass the decision's
+        assert state.pending is not None  # nosec B101  # the intent is in the journal
         evidence: dict[str, Any] = {"intent": state.pending.sequence, "effect": effect.to_json()}
         evidence |= {"ok": not outcome.failure and not abandoned, "detail": outcome.detail}
         evidence |= {"failure": outcome.failure} if outcome.failure else {}
@@ -213,7 +213,7 @@ class Executor:
 
     def _state(self) -> RolloutState:
         state = self._journal.state.rollout
-        assert state is not None  # nosec B101 - run() asks before
+        assert state is not None  # nosec B101  # run() asks before
         return state
 
     def _result(self, decision: Decision | None) -> TickResult:

@@ -25,7 +25,7 @@ _RECENT = timedelta(minutes=5)
 
 def step_checks(state: RolloutState, evidence: Evidence, policy: RolloutPolicy, now: datetime) -> tuple[Check, ...]:
     """Green's deployment, and while it has live traffic its requests, windows and comparison with blue."""
-    assert evidence.live is not None  # nosec B101 - decide() asks no further without it
+    assert evidence.live is not None  # nosec B101  # decide() asks no further without it
     checks: tuple[Check, ...] = (deployment_check("deployment", state.green, evidence.live),)
     if not state.watched or state.first_shift is None:
         return checks
@@ -49,8 +49,8 @@ def deployment_check(name: str, deployment: str, live: LiveEndpoint) -> Check:
 
 def target_check(state: RolloutState, evidence: Evidence, now: datetime) -> Check:
     """Whether blue is fit to take the traffic: there, Succeeded, and well or at least better than green."""
-    assert evidence.live is not None  # nosec B101 - decide() asks no further without it
-    assert state.blue is not None  # nosec B101 - checked by the caller
+    assert evidence.live is not None  # nosec B101  # decide() asks no further without it
+    assert state.blue is not None  # nosec B101  # checked by the caller
     name = "rollback target"
     there = deployment_check(name, state.blue, evidence.live)
     if there.verdict is not Verdict.PASS:

@@ -16,7 +16,7 @@ from rollout.controller.state import Phase, RolloutState
 
 def go_back(state: RolloutState, evidence: Evidence, why: Decision, now: datetime) -> Decision:
     """ROLL_BACK for the reason `why`, or what has to come before it, or FINISH when no traffic is on green."""
-    assert evidence.live is not None  # nosec B101 - decide() asks no further without it
+    assert evidence.live is not None  # nosec B101  # decide() asks no further without it
     if not evidence.live.weights.get(state.green) and not state.green_weight:
         return _nothing_moved(state, evidence, why)
     if state.blue is None or state.blue not in evidence.live.deployments:
@@ -40,7 +40,7 @@ def give_up(state: RolloutState, reason: str, code: str) -> Decision:
 
 
 def _nothing_moved(state: RolloutState, evidence: Evidence, why: Decision) -> Decision:
-    assert evidence.live is not None  # nosec B101 - see go_back
+    assert evidence.live is not None  # nosec B101  # see go_back
     outcome = Phase.ROLLED_BACK if why.code == "abort" and state.blue else Phase.FAILED
     reason = f"{why.reason}; no traffic was on {state.green}, it stands at {show_weights(evidence.live.weights)}"
     return replace(why, action=Action.FINISH, reason=reason, outcome=outcome, until=None)

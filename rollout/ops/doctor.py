@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess  # nosec B404 - asks Go and `rollout sandbox status`
+import subprocess  # nosec B404  # asks Go and `rollout sandbox status`
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -83,7 +83,7 @@ def _plugins() -> Finding:
 def _sandbox() -> Finding:
     command = [sys.executable, "-c", "from rollout.cli import main; main()", "sandbox", "status", "--json"]
     try:
-        answer = subprocess.run(  # nosec B603 - our own command line
+        answer = subprocess.run(  # nosec B603  # our own command line
             command, capture_output=True, text=True, timeout=_ANSWER_SECONDS
         )
         running = bool(json.loads(answer.stdout).get("running"))

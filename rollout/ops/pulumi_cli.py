@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess  # nosec B404 - asks `pulumi` for its version
+import subprocess  # nosec B404  # asks `pulumi` for its version
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -86,7 +86,7 @@ def version_of(path: Path) -> str | None:
     """What `pulumi version` says, without the 'v'; None if it does not run."""
     environment = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
     try:
-        answer = subprocess.run(  # nosec B603 - the path comes from PATH or the user's cache
+        answer = subprocess.run(  # nosec B603  # the path comes from PATH or the user's cache
             [str(path), "version"],
             capture_output=True,
             text=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess  # nosec B404 - runs the Go compiler
+import subprocess  # nosec B404  # runs the Go compiler
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -101,7 +101,7 @@ def _require_space(folder: Path) -> None:
 def _count_packages(go: str, report: Report) -> int:
     """How many packages the CLI consists of; fetches the modules first if they are not here."""
     report("fetching the Go modules")
-    listing = subprocess.run(  # nosec B603 - Go on our own module
+    listing = subprocess.run(  # nosec B603  # Go on our own module
         [go, "list", "-mod=readonly", "-deps", _PACKAGE],
         cwd=MODULE_FOLDER,
         env=_environment(),
@@ -115,10 +115,10 @@ def _count_packages(go: str, report: Report) -> int:
 
 def _compile(command: list[str], total: int, report: Report) -> None:
     """Run `go build -v`, which names each package that it compiles, and count them aloud."""
-    process = subprocess.Popen(  # nosec B603 - Go on our own module
+    process = subprocess.Popen(  # nosec B603  # Go on our own module
         command, cwd=MODULE_FOLDER, env=_environment(), stderr=subprocess.PIPE, text=True
     )
-    assert process.stderr is not None  # nosec B101 - it is a pipe
+    assert process.stderr is not None  # nosec B101  # it is a pipe
     said: list[str] = []
     started = reported = time.monotonic()
     with process:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess  # nosec B404 - the installer may hang, so it gets a process of its own
+import subprocess  # nosec B404  # the installer may hang, so it gets a process of its own
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +31,7 @@ def install(target: Path, version: str, report: Callable[[str], None]) -> bool:
     command = [sys.executable, "-c", _SCRIPT, str(root), version, str(CONNECT_SECONDS)]
     environment = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
     try:
-        process = subprocess.Popen(  # nosec B603 - our own interpreter and script
+        process = subprocess.Popen(  # nosec B603  # our own interpreter and script
             command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
     except OSError as error:

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from rollout.reports.history import HistoryRow
 
 _BAR = 10
-_VERDICT_STYLE = {"pass": "green", "fail": "bold red", "provider-error": "magenta"}  # nosec B105 - a verdict, no secret
+_VERDICT_STYLE = {
+    "pass": "green",
+    "fail": "bold red",
+    "provider-error": "magenta",
+}  # nosec B105  # a verdict, no secret
 _PHASE_STYLE = {"Promoted": "green", "RolledBack": "bold red", "RollingBack": "bold red", "Failed": "bold red"}
 _CONDITION_STYLE = {"Held": "yellow", "Paged": "bold yellow"}
 

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from sandbox.kernel.context import Sandbox
-from sandbox.kernel.errors import AzureError, not_found
+from sandbox.kernel.errors import AzureError, not_found, problems_of
 from sandbox.kernel.faults import Fault
 from sandbox.kernel.http import body_json, create_app
 
@@ -87,7 +87,9 @@ class _Admin:
         try:
             records = _RECORDS.validate_json(await request.body())
         except ValidationError as error:
-            raise AzureError(400, "InvalidRequestContent", f"A list of access records is expected: {error}") from error
+            raise AzureError(
+                400, "InvalidRequestContent", f"A list of access records is expected: {problems_of(error)}"
+            ) from error
         await _finish(self._sandbox.states["monitor"].record(records))
         return Response(status_code=204)
 
@@ -119,5 +121,4 @@ async def _fault(request: Request) -> Fault:
     try:
         return Fault.model_validate(await body_json(request))
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-        raise AzureError(400, "InvalidFault", problems) from error
+        raise AzureError(400, "InvalidFault", problems_of(error)) from error

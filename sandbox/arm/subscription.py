@@ -117,7 +117,7 @@ class _Top:
     async def groups(self, request: Request) -> Response:
         self._check(request)
         kind = self._arm.type(GROUP_TYPE)
-        assert kind is not None  # nosec B101 - the catalogue always has it
+        assert kind is not None  # nosec B101  # the catalogue always has it
         scope = f"/subscriptions/{self._settings.subscription_id}"
         return self._listed(request, listed(self._arm, kind, scope, request.query_params))
 
@@ -179,7 +179,7 @@ class _Top:
         """Built-in roles and the sandbox's own; `$filter=roleName eq '...'`."""
         self._check(request, ROLE_VERSIONS)
         kind = self._arm.type(DEFINITION_TYPE)
-        assert kind is not None  # nosec B101 - the catalogue always has it
+        assert kind is not None  # nosec B101  # the catalogue always has it
         view = View(self._sandbox, is_public_host(request))
         own = listed(self._arm, kind, "/" + request.path_params["scope"], request.query_params)
         name = _role_name(request.query_params.get("$filter", ""))

@@ -130,7 +130,7 @@ class EventGridState:
         known = self._validated.get(subscription.id.lower())
         if known is not None and known["url"] == subscription.url:
             return ""
-        assert self._caller is not None  # nosec B101 - made by start, before anything is delivered
+        assert self._caller is not None  # nosec B101  # made by start, before anything is delivered
         why = await self._caller.validate(subscription, subscription.id, self._sandbox.clock.now())
         if not why:
             self._validated.put(subscription.id.lower(), {"url": subscription.url})
@@ -196,7 +196,7 @@ class EventGridState:
             await self._call(subscription, delivery)
 
     async def _call(self, subscription: Subscription, delivery: dict[str, Any]) -> None:
-        assert self._caller is not None  # nosec B101 - made by start, before anything is delivered
+        assert self._caller is not None  # nosec B101  # made by start, before anything is delivered
         attempt = delivery["attempts"] + 1
         if why := await self._agreed(subscription):
             log.warning("%s did not agree to get events: %s", subscription.name, why)

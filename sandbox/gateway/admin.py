@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sandbox.gateway.http import Request, Response
 from sandbox.gateway.routing import RoutingTable
 from sandbox.gateway.scoring import Gateway
+from sandbox.kernel.errors import problems_of
 from sandbox.kernel.files import write_private
 
 TABLE_FILE = "gateway-routes.json"
@@ -51,7 +52,7 @@ class Admin:
         try:
             return await route(request.body)
         except ValidationError as error:
-            return _json(400, {"error": str(error)})
+            return _json(400, {"error": problems_of(error)})
 
     def load(self) -> None:
         """The table of the last run, so that scoring works before the control process has pushed."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import ValidationError
+
 
 class AzureError(Exception):
     """Becomes `{"error": {"code", "message"}}` with `status`; `headers` go along."""
@@ -25,3 +27,8 @@ def not_imitated(method: str, path: str, api_version: str | None = None) -> Azur
 
 def not_found(what: str, name: str) -> AzureError:
     return AzureError(404, "ResourceNotFound", f"The {what} '{name}' was not found.")
+
+
+def problems_of(error: ValidationError) -> str:
+    """What is wrong and where, without the values: some of what is validated holds keys and secrets."""
+    return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_input=False))

@@ -74,7 +74,7 @@ def is_public_host(request: Request) -> bool:
 
 
 async def _azure_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, AzureError)  # nosec B101 - registered for this type only
+    assert isinstance(error, AzureError)  # nosec B101  # registered for this type only
     return JSONResponse(error.body(), status_code=error.status, headers=error.headers)
 
 
@@ -98,7 +98,7 @@ class _Front:
         async def send_with_ids(message: dict[str, object]) -> None:
             if message["type"] == "http.response.start":
                 headers = message.setdefault("headers", [])
-                assert isinstance(headers, list)  # nosec B101 - ASGI's own shape
+                assert isinstance(headers, list)  # nosec B101  # ASGI's own shape
                 headers.append((b"x-ms-request-id", request_id.encode()))
             await send(message)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rollout.errors import BadInput, Unavailable
+from sandbox.kernel.errors import problems_of
 from sandbox.kernel.files import write_private
 
 HOME_VARIABLE = "ROLLOUT_SANDBOX_HOME"
@@ -105,6 +106,6 @@ def load_settings(home: Path) -> Settings:
         raise Unavailable(f"There is no sandbox in {home}.", way_out="start one: rollout sandbox up") from error
     except ValidationError as error:
         raise BadInput(
-            f"{path} does not describe a sandbox: {error}",
+            f"{path} does not describe a sandbox: {problems_of(error)}",
             way_out="rollout sandbox down, delete the folder, then rollout sandbox up",
         ) from error

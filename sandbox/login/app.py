@@ -18,7 +18,7 @@ from sandbox.login.errors import LoginError, login_error
 from sandbox.login.state import Credential, LoginState
 
 _JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-_TOKEN_TYPE = "Bearer"  # nosec B105 - OAuth's name for the kind of token
+_TOKEN_TYPE = "Bearer"  # nosec B105  # OAuth's name for the kind of token
 _NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
 
 

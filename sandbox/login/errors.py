@@ -19,7 +19,7 @@ class LoginError(Exception):
 
 def login_error(request: Request, error: Exception) -> Response:
     """The answer to a refused token request."""
-    assert isinstance(error, LoginError)  # nosec B101 - registered for this type only
+    assert isinstance(error, LoginError)  # nosec B101  # registered for this type only
     trace = str(uuid.uuid4())
     correlation = request.headers.get("client-request-id") or str(uuid.uuid4())
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%SZ")

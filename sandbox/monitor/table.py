@@ -132,12 +132,12 @@ class Table:
     def forget_before(self, minute: int) -> None:
         with self._lock, self._db:
             for table in ("requests", "latencies", "gauges"):
-                self._db.execute(f"DELETE FROM {table} WHERE minute < ?", (minute,))  # nosec B608 - names from above
+                self._db.execute(f"DELETE FROM {table} WHERE minute < ?", (minute,))  # nosec B608  # names from above
 
     def clear(self) -> None:
         with self._lock, self._db:
             for table in ("requests", "latencies", "gauges"):
-                self._db.execute(f"DELETE FROM {table}")  # nosec B608 - names from above
+                self._db.execute(f"DELETE FROM {table}")  # nosec B608  # names from above
 
     def close(self) -> None:
         with self._lock:

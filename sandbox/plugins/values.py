@@ -9,7 +9,7 @@ from typing import Any
 from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Struct, Value
 
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
-_SECRET = "1b47061264138c4ac30d75fd1eb44270"  # nosec B105 - a marker of the wire format, public
+_SECRET = "1b47061264138c4ac30d75fd1eb44270"  # nosec B105  # a marker of the wire format, public
 _OUTPUT = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 _RESOURCE = "5cf8f73096256a8f31e491e813e4eb8e"
 _UNKNOWN_STRING = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"

@@ -65,7 +65,7 @@ class Proxy:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        assert task is not None  # nosec B101 - start_server runs every connection as a task
+        assert task is not None  # nosec B101  # start_server runs every connection as a task
         self._open.add(task)
         try:
             async with self._tunnels:

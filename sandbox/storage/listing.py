@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from urllib.parse import quote
-from xml.etree import ElementTree  # nosec B405 - see read_block_list
+from xml.etree import ElementTree  # nosec B405  # see read_block_list
 
 from sandbox.storage import leases
 from sandbox.storage.errors import StorageError
@@ -35,7 +35,7 @@ def read_block_list(body: bytes) -> list[tuple[str, str]]:
     if b"<!" in body:
         raise _bad_xml("a document type is not allowed")
     try:
-        root = ElementTree.fromstring(body)  # nosec B314 - no document type, so no entities
+        root = ElementTree.fromstring(body)  # nosec B314  # no document type, so no entities
     except ElementTree.ParseError as error:
         raise _bad_xml(str(error)) from error
     if root.tag != "BlockList" or any(item.tag not in ("Committed", "Uncommitted", "Latest") for item in root):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 
@@ -10,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from rollout.errors import BadInput
 from sandbox.kernel.errors import AzureError
 from sandbox.kernel.faults import Fault, Faults
 from sandbox.kernel.files import write_private
+from sandbox.kernel.settings import load_settings, new_settings, settings_file
 from sandbox.kernel.store import Store
 from sandbox.kernel.tokens import Principal, Tokens
 
@@ -126,3 +129,13 @@ def test_a_private_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     assert path.read_bytes() == b"first"
     assert path.stat().st_mode & 0o777 == 0o600
     assert [each.name for each in tmp_path.iterdir()] == ["secret"]
+
+
+def test_settings_that_are_not_valid_are_told_without_their_secrets(tmp_path: Path) -> None:
+    made = new_settings(now=0.0).model_dump(mode="json")
+    secret = made["client_secret"]
+    del made["tenant_id"]
+    settings_file(tmp_path).write_text(json.dumps({"client_secret": made.pop("client_secret"), **made}))
+    with pytest.raises(BadInput, match="tenant_id: Field required") as refused:
+        load_settings(tmp_path)
+    assert secret[:8] not in str(refused.value)

@@ -308,3 +308,11 @@ def test_new_console_lines_are_read_once_and_only_when_whole(tmp_path: Path) -> 
     with log.open("a") as file:
         file.write("f\n\nthree\n")
     assert list(follower.new_lines(tmp_path)) == [("a1", "half"), ("a1", "three")]
+
+
+def test_a_restarted_sandbox_does_not_pass_old_console_lines_on_again(tmp_path: Path) -> None:
+    (tmp_path / "a1.log").write_text("before\n")
+    follower = console.Follower()
+    follower.skip_existing(tmp_path)
+    (tmp_path / "a2.log").write_text("after\n")
+    assert list(follower.new_lines(tmp_path)) == [("a2", "after")]

@@ -107,7 +107,7 @@ class Instance:
     async def _until_broken(self) -> str:
         """Waits until the process has ended or has failed its liveness probe too often; says which."""
         process, probe = self._process, self.spec.liveness
-        assert process is not None  # nosec B101 - start() comes first
+        assert process is not None  # nosec B101  # start() comes first
         exited = asyncio.ensure_future(process.wait_exit())
         failures = 0
         try:

@@ -63,7 +63,7 @@ class ReplicaProcess:
 
     async def wait_ready(self) -> None:
         """Until it answers; raises ReplicaFailed when it ends before, or when the probe's patience is over."""
-        assert self._process is not None  # nosec B101 - start() comes first
+        assert self._process is not None  # nosec B101  # start() comes first
         exited = asyncio.ensure_future(self._process.wait())
         try:
             async with asyncio.timeout(self._spec.readiness.patience):
@@ -79,7 +79,7 @@ class ReplicaProcess:
             exited.cancel()
 
     async def wait_exit(self) -> int:
-        assert self._process is not None  # nosec B101 - start() comes first
+        assert self._process is not None  # nosec B101  # start() comes first
         return await self._process.wait()
 
     async def answers(self, timeout: float) -> bool:

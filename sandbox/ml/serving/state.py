@@ -54,7 +54,6 @@ class ServingState:
         self._publishing = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         self._telemetry = telemetry.Telemetry(sandbox)
-        self.gateway_error = ""
 
     @property
     def arm(self) -> ArmState:
@@ -96,9 +95,6 @@ class ServingState:
 
     def deployments(self, endpoint_id: str) -> dict[str, Resource]:
         return {each.name: each for each in self.arm.children(endpoint_id, DEPLOYMENT_TYPE)}
-
-    def endpoint_of(self, deployment: Resource) -> Resource | None:
-        return self.arm.get(parse(deployment.id).parent)
 
     def workspace_of(self, resource: Resource) -> Resource:
         workspace = self.arm.get(resource.id.lower().partition("/onlineendpoints/")[0])
@@ -145,9 +141,11 @@ class ServingState:
             try:
                 await self.gateway.apply(numbered)
             except Unavailable as error:
-                self._published, self.gateway_error = None, error.message
+                if self._published is not None:
+                    log.warning("the gateway was not told of a change: %s", error.message)
+                self._published = None
             else:
-                self._published, self.gateway_error = table, ""
+                self._published = table
 
     def _table(self) -> RoutingTable:
         replicas = {key: runner.routes() for key, runner in self.runners.items()}
@@ -181,6 +179,7 @@ class ServingState:
     async def _bring_back(self, deployment: Resource, gate: asyncio.Semaphore) -> None:
         document: dict[str, Any] = deployment.private[SERVED]
         deployment.properties, deployment.sku = document["properties"], document["sku"]
+        self._telemetry.resume(self.folder(deployment))
         async with gate:
             try:
                 await self.deploy(deployment)

@@ -64,6 +64,10 @@ class Telemetry:
         partial.replace(folder / "faults.json")
         self._faults[folder] = text
 
+    def resume(self, folder: Path) -> None:
+        """Console lines that are there already were passed on before the sandbox was restarted."""
+        self._follower.skip_existing(folder / "logs")
+
     def forget(self, folder: Path) -> None:
         self._follower.forget(folder / "logs")
         self._faults.pop(folder, None)

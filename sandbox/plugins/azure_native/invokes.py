@@ -20,9 +20,9 @@ _SECRET_NAME = re.compile(r"key\d*$|password|token$|connectionstring|^value$|^sa
 
 def invoke(client: AzureClient, subscription_id: str, token: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The answer of a function. Refused names what is wrong, with Azure's status and code."""
-    if token == "azure-native:authorization:getClientConfig":  # nosec B105 - a function's name
+    if token == "azure-native:authorization:getClientConfig":  # nosec B105  # a function's name
         return _client_config(client, subscription_id)
-    if token == "azure-native:authorization:getClientToken":  # nosec B105 - a function's name
+    if token == "azure-native:authorization:getClientToken":  # nosec B105  # a function's name
         endpoint = str(arguments.get("endpoint") or "https://management.azure.com")
         return {"token": Secret(client.token(endpoint.rstrip("/") + "/.default"))}
     plain = re.sub(r"/v\w+:", ":", token.removeprefix("azure-native:"))

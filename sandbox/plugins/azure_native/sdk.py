@@ -145,7 +145,7 @@ def _required(source: str) -> set[str]:
     if match is None:
         return set()
     function = ast.parse(f"def f(*,{match[1]}): pass").body[0]
-    assert isinstance(function, ast.FunctionDef)  # nosec B101 - the text starts with def
+    assert isinstance(function, ast.FunctionDef)  # nosec B101  # the text starts with def
     arguments = function.args
     return {
         argument.arg

@@ -42,7 +42,7 @@ def _same(*names: str) -> dict[str, str]:
 
 
 APPLICATION = Kind(
-    token="azuread:index/application:Application",  # nosec B106 - a type's name
+    token="azuread:index/application:Application",  # nosec B106  # a type's name
     required=("displayName",),
     fields={
         **_same(
@@ -58,7 +58,7 @@ APPLICATION = Kind(
 )  # fmt: skip
 
 SERVICE_PRINCIPAL = Kind(
-    token="azuread:index/servicePrincipal:ServicePrincipal",  # nosec B106 - a type's name
+    token="azuread:index/servicePrincipal:ServicePrincipal",  # nosec B106  # a type's name
     required=("clientId",),
     fields={
         "clientId": "appId",
@@ -95,7 +95,7 @@ FEDERATED_CREDENTIAL = Kind(
 )
 
 PASSWORD = Kind(
-    token="azuread:index/applicationPassword:ApplicationPassword",  # nosec B106 - a type's name
+    token="azuread:index/applicationPassword:ApplicationPassword",  # nosec B106  # a type's name
     required=("applicationId",),
     fields={"displayName": "displayName", "startDate": "startDateTime", "endDate": "endDateTime"},
     outputs={"keyId": "keyId"},

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import queue
-import subprocess  # nosec B404 - running the user's program is this plugin's purpose
+import subprocess  # nosec B404  # running the user's program is this plugin's purpose
 import sys
 import threading
 from collections.abc import Iterator
@@ -173,7 +173,7 @@ def _output(child: subprocess.Popen[bytes]) -> Iterator[language_pb2.RunPluginRe
         chunks.put(None)
 
     for stream, field in ((child.stdout, "stdout"), (child.stderr, "stderr")):
-        assert stream is not None  # nosec B101 - both are pipes
+        assert stream is not None  # nosec B101  # both are pipes
         threading.Thread(target=pump, args=(stream, field), daemon=True).start()
     open_streams = 2
     while open_streams:
