@@ -76,8 +76,8 @@ class LeaseMachine(RuleBasedStateMachine):
             assert self.holder is None
             return
         assert period is None or seconds <= period
-        # A broken lease ends no later than it would have.
-        self.until = min(self.until, self.now + seconds + 0.5)
+        # A broken lease ends no later than it would have; all times here are whole seconds, so nothing is rounded.
+        self.until = min(self.until, self.now + seconds)
 
     @rule(seconds=st.integers(1, 70))
     def wait(self, seconds: int) -> None:
