@@ -53,7 +53,8 @@ class SequentialPolicy(_Frozen):
     """Anytime-valid test of green's error rate against blue's at the same time.
 
     `tolerated_increase` is the share by which green may be worse than blue;
-    `false_rollback_budget` bounds the chance that a green within it is sent back.
+    `false_rollback_budget` bounds the chance that this test sends back a green within it; the fixed windows
+    have no such bound, and the test of `tolerated_slowdown`, when on, spends as much again.
     `tolerated_slowdown` is green's P95 as a multiple of blue's in the same minute; None: reported, not judged.
     """
 

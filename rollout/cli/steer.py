@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +13,10 @@ from rollout.cli.options import DryRun, Endpoint, Json, Outputs, Reason, Stack
 if TYPE_CHECKING:
     from rollout.cli.session import Session
     from rollout.controller.views import RolloutView
+
+#: How long going back is waited for, and how often it is looked at; real seconds.
+BACK_SECONDS, BACK_EVERY = 300.0, 2.0
+_PASSING = ("endpoint-busy", "provider-error")
 
 Force = Annotated[
     bool,
@@ -118,12 +124,31 @@ def _send_back(session: Session, reason: str, *, force: bool, dry_run: bool, jso
         )
         return
     result = session.controller.abort(reason, force=force)
-    view = session.controller.status()
+    view = _until_back(session, session.controller.status())
     # Going back is what was asked for: no error here.
     error = None if view.phase is Phase.ROLLED_BACK else error_for(view)
-    _report(view, "; ".join(result.effects) or result.reason, json=json)
+    _report(view, "; ".join(result.effects) or view.reason or result.reason, json=json)
     if error is not None:
         raise error
+
+
+def _until_back(session: Session, view: RolloutView) -> RolloutView:
+    """The order is journaled; an update of the endpoint that is in its way, or a service that is away, is waited for.
+
+    When patience ends the rollout is as it stands: any later tick goes on with the order.
+    """
+    from rollout.controller.state import Condition
+    from rollout.errors import Busy, Unavailable
+
+    end = time.monotonic() + BACK_SECONDS
+    while view.condition is Condition.HELD and view.code in _PASSING and time.monotonic() < end:
+        time.sleep(BACK_EVERY)
+        # Busy: another controller ticks and finds the order; Unavailable: the next one may get an answer.
+        with suppress(Busy, Unavailable):
+            session.controller.tick()
+        with suppress(Unavailable):
+            view = session.controller.status()
+    return view
 
 
 def _report(view: RolloutView, text: str, *, json: bool) -> None:

@@ -41,6 +41,13 @@ def test_without_a_role_nothing_is_allowed(arm: Arm, robot: Callable[..., Answer
     assert "Microsoft.Resources/subscriptions/resourceGroups/read" in refused.json()["error"]["message"]
 
 
+@pytest.mark.parametrize("path", ["/{}", "{}/", "//{}//"])
+def test_slashes_more_open_no_door(arm: Arm, robot: Callable[..., Answer], path: str) -> None:
+    arm.make(ACCOUNT, BODY)
+    assert robot("DELETE", path.format(arm.path(ACCOUNT))).status == 403
+    assert arm.service.get(arm.path(ACCOUNT)).status == 200
+
+
 def test_a_reader_reads_and_does_not_write_or_take_keys(arm: Arm, robot: Callable[..., Answer]) -> None:
     arm.make(ACCOUNT, BODY)
     give(arm, READER)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rollout.cli import steer
 from rollout.cli.app import COMMANDS, EXIT_CODES
 from rollout.errors import RolloutError
 from tests.unit.cli_rig import *  # noqa: F403 - the fixture
@@ -178,6 +179,21 @@ class TestSteering:
         cli.run(*START)
         code, out, _ = cli.run("rollback", "churn", "--reason", "3 a.m.")
         assert code == 0
+        assert cli.world.endpoints.weights == {BLUE: 100}
+        assert "RolledBack" in out
+
+    def test_rollback_waits_for_an_update_that_is_in_its_way(self, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+        cli.run(*START)
+        cli.world.endpoints.provisioning_state = "Updating"
+        waits: list[float] = []
+
+        def update_ends(seconds: float) -> None:
+            waits.append(seconds)
+            cli.world.endpoints.provisioning_state = "Succeeded" if len(waits) == 3 else "Updating"
+
+        monkeypatch.setattr(steer.time, "sleep", update_ends)
+        code, out, _ = cli.run("rollback", "churn", "--reason", "3 a.m.")
+        assert (code, len(waits)) == (0, 3)
         assert cli.world.endpoints.weights == {BLUE: 100}
         assert "RolledBack" in out
 
