@@ -40,7 +40,6 @@ _NAMED_CLOUDS = {
     "management.usgovcloudapi.net": "AzureUSGovernment",
     "management.chinacloudapi.cn": "AzureChinaCloud",
 }
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _POLL_SECONDS = 2
 #: A refused connection is told after one more try. The SDKs' defaults, one inside the other, take two minutes.
 _RETRIES: dict[str, Any] = {"retry_total": 4, "retry_connect": 1}
@@ -61,11 +60,6 @@ class Cloud:
     client_id: str = ""
     client_secret: str = field(default="", repr=False)
     subscription_id: str = ""
-
-    @property
-    def is_local(self) -> bool:
-        """Whether the resource manager is on this machine: a sandbox."""
-        return urlsplit(self.resource_manager).hostname in _LOOPBACK
 
     def credential(self) -> TokenCredential:
         """The service principal of the environment, else whatever identity the machine offers."""

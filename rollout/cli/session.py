@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from rollout.azure.cloud import cloud_from_environment
 from rollout.azure.world import AzureWorld
+from rollout.cli.output import errors
 from rollout.clock import Clock, clock_from_environment
-from rollout.controller.controller import Controller
+from rollout.controller.controller import Controller, Patience
 from rollout.errors import BadInput, NotFound
 
 if TYPE_CHECKING:
@@ -43,7 +44,11 @@ class Session:
 
     @cached_property
     def controller(self) -> Controller:
-        return Controller(self.endpoint.name, self.azure.world(), self.actor)
+        return Controller(self.endpoint.name, self.azure.world(), self.actor, patience=Patience(tell=_waiting))
+
+
+def _waiting(text: str) -> None:
+    errors().print(f"waiting for its turn: {text}", style="yellow", markup=False)
 
 
 def open_session(endpoint: str, stack: str, outputs_file: str, *, payload: str = "", actor: str = "") -> Session:

@@ -24,10 +24,15 @@ from rollout.errors import BadInput, Busy, NotFound, RolloutError, Unavailable
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a person's order waits for a controller that is in the middle of a tick, in real seconds."""
+    """How long a person's order waits for a controller that is in the middle of a tick, in real seconds.
 
-    seconds: float = 90.0
+    A tick may wait minutes for an endpoint that is Updating, and an abort has to get its turn after it.
+    `tell` is called once, with who is waited for.
+    """
+
+    seconds: float = 600.0
     every: float = 1.0
+    tell: Callable[[str], None] = lambda text: None
 
 
 class Controller:
@@ -151,12 +156,16 @@ class Controller:
 
     def _acquire(self, wait: bool) -> Lease:
         give_up = time.monotonic() + (self._patience.seconds if wait else 0.0)
+        told = False
         while True:
             try:
                 return self._world.store.acquire(self._actor)
-            except Busy:
+            except Busy as error:
                 if time.monotonic() >= give_up:
                     raise
+                if not told:
+                    self._patience.tell(error.message)
+                    told = True
                 time.sleep(self._patience.every)
 
 

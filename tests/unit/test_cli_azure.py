@@ -34,12 +34,10 @@ class TestCloud:
         cloud = cloud_from_environment({})
         assert cloud == Cloud()
         assert cloud.ml_cloud() == {"cloud": "AzureCloud"}
-        assert not cloud.is_local
 
     def test_the_sandboxs_addresses_become_a_cloud_of_their_own(self) -> None:
         one = cloud_from_environment({"ROLLOUT_AZURE_RESOURCE_MANAGER": "https://127.0.0.1:8443/"})
         other = cloud_from_environment({"ROLLOUT_AZURE_RESOURCE_MANAGER": "https://127.0.0.1:8444"})
-        assert one.is_local
         assert one.ml_cloud()["cloud_metadata"]["resource_manager"] == "https://127.0.0.1:8443"
         assert one.ml_cloud()["cloud"] != other.ml_cloud()["cloud"], "azure-ai-ml keeps clouds by name"
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from contract.policy import RolloutPolicy
+from rollout.controller.controller import Controller, Patience
 from rollout.controller.state import Condition, Phase
 from rollout.errors import Busy
 from rollout.reports.audit import count_effects
@@ -203,3 +204,20 @@ def test_waiting_writes_no_lines() -> None:
     lines = len(world.controller().records())
     world.drive(minutes=25)
     assert len(world.controller().records()) == lines
+
+
+def test_an_order_gets_its_turn_after_a_long_tick_and_says_whom_it_waits_for() -> None:
+    world = healthy()
+    world.controller("ann").start(order(name=GREEN))
+    world.controller("ann").tick()
+    world.store.acquire("ci-job-7")
+    told: list[str] = []
+
+    def tell(text: str) -> None:
+        told.append(text)
+        world.store.expire()  # the other's tick ends
+
+    patience = Patience(seconds=60.0, every=0.0, tell=tell)
+    oncall = Controller("churn", world.ports(), "oncall", patience=patience)
+    assert oncall.abort("3 a.m.").phase is Phase.ROLLED_BACK
+    assert told == ["ci-job-7 holds the lease"]
