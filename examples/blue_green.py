@@ -40,6 +40,7 @@ def main():
         roll_out(ml_client, endpoint, models, seen)
     ml_client.online_endpoints.begin_delete(name=endpoint.name).result()
     seen["left"] = [each.name for each in ml_client.online_endpoints.list() if each.name == endpoint.name]
+    print()  # azure-ai-ml leaves its dots of progress on the line
     print(json.dumps(seen))
 
 

@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,10 +20,14 @@ from demo.clients import Clients, Request
 from demo.stage import ENDPOINT, Ran, Stage
 from rollout.cli.session import Session
 from rollout.controller.records import Kind, Record
+from rollout.controller.views import RolloutView
+from rollout.errors import NotFound
+from sandbox import lifecycle
+from sandbox.admin.client import AdminClient
 from sandbox.kernel.tls import tls_files
 
-#: Policy minutes that a step is watched: three metric minutes are what the checks need at the clients' pace.
-QUICK = ("--steps", "50,100", "--bake-minutes", "3")
+#: Policy minutes that a step is watched: two metric minutes are what the checks need at the clients' pace.
+QUICK = ("--steps", "50,100", "--bake-minutes", "2")
 
 
 class Webhook:
@@ -110,9 +114,13 @@ class Shop:
         try:
             yield
         finally:
-            fault = json.loads(added.output)["id"]
-            # 6 and 2: it struck as often as it was to, and is gone.
-            self.stage.run("rollout", "sandbox", "fault", "clear", fault, quiet=True, ok=(0, 1, 2, 6))
+            # One that has struck as often as it was to is gone already.
+            with suppress(NotFound):
+                self.admin.clear_faults(json.loads(added.output)["id"])
+
+    @property
+    def admin(self) -> AdminClient:
+        return lifecycle.admin_client(lifecycle.require_running(self.stage.home))
 
     # Looking
 
@@ -121,9 +129,9 @@ class Shop:
         records = self.session.controller.records()
         return [record for record in records if record.rollout == records[-1].rollout]
 
-    def rollout(self) -> dict[str, Any]:
-        """The newest rollout, as `rollout status` knows it."""
-        return dict(json.loads(self.run("status", "--json").output)["rollout"])
+    def view(self) -> RolloutView:
+        """The newest rollout."""
+        return self.session.controller.status()
 
     def weights(self) -> dict[str, int]:
         return dict(self.session.azure.endpoints.live().weights)
@@ -168,9 +176,8 @@ class Shop:
     def settle(self) -> None:
         """No fault, no rollout under way: the next story finds the shop as this one did."""
         self.end_children()
-        self.stage.run("rollout", "sandbox", "fault", "clear", quiet=True)
-        view = self.session.controller.status()
-        if view.active:
+        self.admin.clear_faults()
+        if self.view().active:
             self.run("rollback", "--reason", "the story is over", "--force", ok=(0, 3))
 
 
@@ -181,12 +188,10 @@ def provisioned(folder: Path) -> Iterator[tuple[Stage, Webhook, Path]]:
     try:
         stage.raise_curtain()
         webhook = Webhook(tls_files(stage.home).server)
-        for name in ("rollout-ended", "person-needed"):
-            setting = f"azureml-rollouts:events.subscriptions.{name}.webhookUrl"
-            stage.run(
-                "pulumi", "config", "set", "--stack", "dev", "--config-file", str(stage.stack_file),
-                "--secret", "--path", setting, webhook.url, quiet=True,
-            )  # fmt: skip
+        stage.run(
+            "pulumi", "config", "set", "--stack", "dev", "--config-file", str(stage.stack_file), "--secret",
+            "--path", "azureml-rollouts:events.subscriptions.rollout-ended.webhookUrl", webhook.url, quiet=True,
+        )  # fmt: skip
         stage.pulumi("up", "--yes", "--skip-preview", "--suppress-outputs", quiet=True)
         outputs = folder / "outputs.json"
         outputs.write_text(stage.run("pulumi", "stack", "output", "--json", "--stack", "dev", quiet=True).output)
