@@ -88,7 +88,7 @@ def take_snapshot(session: Session) -> Snapshot:
     samples: Sequence[MinuteSample] = ()
     try:
         live = session.azure.endpoints.live()
-    except Unavailable as error:
+    except (Unavailable, NotFound) as error:
         if view is None:
             raise
         problems.append(error.message)

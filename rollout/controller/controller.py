@@ -115,7 +115,7 @@ class Controller:
             raise NotFound(f"no rollout was ever started on {self._endpoint}", way_out="rollout start")
         try:
             live = self._world.endpoints.live().weights
-        except Unavailable:
+        except (Unavailable, NotFound):  # a deleted endpoint still has a journal, and maybe a rollout to end
             live = None
         return view_of(state.rollout, state, live)
 

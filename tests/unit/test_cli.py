@@ -197,6 +197,17 @@ class TestSteering:
         assert cli.world.endpoints.weights == {BLUE: 100}
         assert "RolledBack" in out
 
+    def test_a_rollout_whose_endpoint_was_deleted_is_shown_and_can_be_ended(self, cli: Cli) -> None:
+        cli.run(*START)
+        cli.world.endpoints.deleted = True
+        code, out, _ = cli.run("status", "churn")
+        assert code == 0
+        assert "warning: there is no endpoint churn" in out
+        code, out, err = cli.run("rollback", "churn", "--reason", "deleted")
+        assert code == 1
+        assert "the endpoint does not exist" in out + err
+        assert "start a new rollout" in err
+
     def test_abort_leaves_a_promoted_model_alone_and_rollback_takes_it_back(self, cli: Cli) -> None:
         cli.run(*START, "--watch")
         code, _, err = cli.run("abort", "churn", "--reason", "too late")

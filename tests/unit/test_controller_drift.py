@@ -289,6 +289,7 @@ class TestAnEndpointDeletedByHand:
         result = world.drive(minutes=70)
         assert (result.condition, result.finished) == (Condition.PAGED, False)
         assert "there is no endpoint" in result.reason
+        assert world.controller().status().live_weights is None
         assert world.controller("bob").abort("the endpoint was deleted").phase is Phase.FAILED
         assert world.controller("bob").tick().finished  # and what was left of it is no error either
 
