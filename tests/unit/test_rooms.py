@@ -152,3 +152,18 @@ def test_the_command_line_loads_no_sdk_before_a_command_needs_it() -> None:
         if at_once and module.partition(".")[0] in late
     ]
     assert not early
+
+
+def test_what_runs_inside_a_training_job_needs_only_what_is_sent_with_it() -> None:
+    """The job's code asset is `training` and `contract`; `rollout` is not there."""
+    at_home = {"training/job.py", "contract/reader.py"}  # who submits the job, and who reads a stack
+    users = {
+        file.relative_to(ROOT).as_posix()
+        for file in files()
+        if module_of(file).partition(".")[0] in ("training", "contract")
+        for module, _, _ in imports(file)
+        if module.partition(".")[0] == "rollout"
+    }
+    assert users == at_home
+    inside = {module for file in files() if module_of(file).startswith("training") for module, _, _ in imports(file)}
+    assert "contract.reader" not in inside
