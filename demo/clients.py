@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess  # nosec B404 - runs this project's own load client
+import subprocess  # nosec B404  # runs this project's own load client
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -48,7 +48,7 @@ class Clients:
             "--drop", *NOT_FEATURES, "--users", str(CLIENTS), "--seconds", str(LONGEST_SECONDS), "--out", str(self.log),
         ]  # fmt: skip
         with self.log.with_suffix(".log").open("wb") as output:
-            self._process = subprocess.Popen(  # nosec B603 - fixed command, no shell
+            self._process = subprocess.Popen(  # nosec B603  # fixed command, no shell
                 command, env={**os.environ, **environment, "SCORING_KEY": key}, stdout=output, stderr=output
             )
         self._wait_for_first_answer()

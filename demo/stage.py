@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import signal
-import subprocess  # nosec B404 - runs this project's own commands
+import subprocess  # nosec B404  # runs this project's own commands
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -85,7 +85,7 @@ class Stage:
             self.console.print(f"[bold]$ {' '.join(_for_people(command))}[/bold]")
         process = self.begin(*command)
         lines = []
-        assert process.stdout is not None  # nosec B101 - opened with a pipe
+        assert process.stdout is not None  # nosec B101  # opened with a pipe
         for line in process.stdout:
             lines.append(line)
             if show and not quiet:
@@ -98,7 +98,7 @@ class Stage:
 
     def begin(self, *command: str) -> subprocess.Popen[str]:
         """Start without waiting, in a process group of its own."""
-        return subprocess.Popen(  # nosec B603 - fixed commands, no shell
+        return subprocess.Popen(  # nosec B603  # fixed commands, no shell
             command, cwd=ROOT, env=self._environment, text=True, start_new_session=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
         )  # fmt: skip
