@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 from demo.clients import Clients
 from demo.data import write_tables
-from demo.stage import ENDPOINT
+from demo.stage import ENDPOINT, ROOT
 from rollout.azure.prober import scoring_secret
 from rollout.cli.session import open_session
 from tests.e2e.shop import Shop, provisioned
@@ -46,3 +48,21 @@ def shop(running_shop: Shop) -> Iterator[Shop]:
     """The running shop; put in order again after each story."""
     yield running_shop
     running_shop.settle()
+
+
+@pytest.fixture(scope="session")
+def example(running_shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
+    """examples/blue_green.py under way, away from this repository, so that nothing of it can be imported.
+
+    Stories that mostly wait ask for it too: it needs half a minute, and has it while leases of the dead run out.
+    """
+    home, outputs = tmp_path_factory.mktemp("stranger"), running_shop.session.outputs
+    shutil.copytree(ROOT / "examples", home / "examples")
+    process = running_shop.stranger(
+        home, str(home / "examples" / "blue_green.py"),
+        "--resource-group", outputs.resource_group, "--workspace", outputs.workspace.name,
+    )  # fmt: skip
+    yield process
+    if process.poll() is None:
+        process.kill()
+        process.communicate()

@@ -7,6 +7,7 @@ import shutil
 import signal
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -105,6 +106,15 @@ class Shop:
         """Roll the model out once more, as a deployment of its own."""
         return self.run("start", "--model", self.model, "--yes", *(options or QUICK), ok=ok)
 
+    def stranger(self, home: Path, *command: str) -> subprocess.Popen[str]:
+        """Python that has the environment of `rollout sandbox env --proxy` and nothing else; -P: no folder of ours."""
+        shown = self.stage.run("rollout", "sandbox", "env", "--proxy", "--json", quiet=True).output
+        environment = {"PATH": "/usr/bin:/bin", "HOME": str(home), **json.loads(shown)}
+        return subprocess.Popen(
+            [sys.executable, "-P", *command], cwd=home, env=environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
     @contextmanager
     def fault(self, kind: str, target: str, *options: str) -> Iterator[None]:
         """`rollout sandbox fault add` for the time of the block."""
@@ -136,14 +146,14 @@ class Shop:
     def weights(self) -> dict[str, int]:
         return dict(self.session.azure.endpoints.live().weights)
 
-    def wait_for(self, what: Callable[[], bool], seconds: float = 60.0, every: float = 0.02) -> None:
+    def wait_for(self, what: Callable[[], bool], seconds: float = 120.0, every: float = 0.02) -> None:
         """Until `what()` is true; the assertion names it when it never is."""
         deadline = time.monotonic() + seconds
         while not what():
             assert time.monotonic() < deadline, f"{what.__doc__ or what} did not come within {seconds:g} s"
             time.sleep(every)
 
-    def wait_for_record(self, kind: Kind, known: int, effect: str = "", seconds: float = 60.0) -> None:
+    def wait_for_record(self, kind: Kind, known: int, effect: str = "", seconds: float = 120.0) -> None:
         """Until the journal has such a line past the first `known` ones."""
 
         def there() -> bool:

@@ -64,7 +64,7 @@ def rollout(home: Path, *command: str, **variables: str) -> Ran:
     environment = {**os.environ, "ROLLOUT_SANDBOX_HOME": str(home), **variables}
     done = subprocess.run(
         ["rollout", *command], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        timeout=60, check=False,
+        timeout=120, check=False,
     )  # fmt: skip
     return Ran(done.returncode, done.stdout)
 

@@ -66,7 +66,7 @@ def test_a_green_that_errs_is_taken_back(shop: Shop) -> None:
     shop.wait_for_record(Kind.DONE, known, "smoke")
     # Not before: the smoke test would have seen it.
     with shop.fault("scorer-errors", f"{shop.session.endpoint.name}/sick", "--share", "0.3"):
-        said, _ = child.communicate(timeout=90)
+        said, _ = child.communicate(timeout=180)
     assert child.returncode == 3, said
     assert "rolled back" in said
     assert shop.weights() == before

@@ -34,6 +34,7 @@ def done(records: Iterable[Record]) -> list[str]:
     return [json.dumps(effect, sort_keys=True) for effect in effects if effect["kind"] != EffectKind.RETIRE]
 
 
+@pytest.mark.usefixtures("example")
 def test_one_controller_falls_asleep_two_are_killed_and_the_fourth_ends_what_the_first_began(shop: Shop) -> None:
     began, known = time.time(), len(shop.session.controller.records())
     moments: dict[str, float] = {}
@@ -71,7 +72,7 @@ def test_one_controller_falls_asleep_two_are_killed_and_the_fourth_ends_what_the
     assert len(effects) == len(set(effects)), moments
 
     os.killpg(sleeper.pid, signal.SIGCONT)
-    assert sleeper.wait(timeout=60) == 0, "it wakes up past its lease and sees that all is done"
+    assert sleeper.wait(timeout=120) == 0, "it wakes up past its lease and sees that all is done"
     after = shop.records()
     assert [record.hash for record in after[: len(records)]] == [record.hash for record in records]
     assert done(after) == effects
