@@ -75,6 +75,10 @@ def _parts(platform: Platform) -> dict[str, Any]:
             "topic_endpoint": events.topic_endpoint,
             "subscriptions": list(events.subscriptions),
         },
+        "identity": {
+            "client_ids": platform.identity.client_ids if platform.identity else {},
+            "role_ids": platform.identity.role_ids if platform.identity else {},
+        },
     }
 
 

@@ -11,8 +11,10 @@ from components.base import Placement, standard_tags
 from components.budget import Budget, BudgetArgs
 from components.compute import Clusters, ClustersArgs
 from components.config import names_of
+from components.custom_roles import Where
 from components.endpoint import Endpoint, EndpointArgs
 from components.events import Events, EventsArgs, queued
+from components.identity import Identity, IdentityArgs
 from components.observability import Observability, ObservabilityArgs
 from components.settings import Settings
 from components.storage import Storage, StorageArgs
@@ -31,6 +33,7 @@ class Platform:
     endpoints: dict[str, Endpoint]
     alerts: dict[str, EndpointAlerts]
     events: Events
+    identity: Identity | None
 
 
 def build(settings: Settings, project: str) -> Platform:
@@ -53,6 +56,10 @@ def build(settings: Settings, project: str) -> Platform:
         Budget("budget", BudgetArgs(place=place, settings=settings.budget, action_group_id=seen.action_group_id))
     clusters = ClustersArgs(place=place, workspace_name=workspace.workspace_name, clusters=settings.clusters)
     endpoints = _endpoints(settings, place.behind(workspace), seen)
+    events = Events(
+        "events",
+        EventsArgs(place=place, settings=settings.events, workspace_id=workspace.workspace_id, storage=storage),
+    )
     return Platform(
         place=place,
         storage=storage,
@@ -61,10 +68,8 @@ def build(settings: Settings, project: str) -> Platform:
         clusters=Clusters("cluster", clusters),
         endpoints=endpoints,
         alerts=_alerts(settings, place, endpoints, seen),
-        events=Events(
-            "events",
-            EventsArgs(place=place, settings=settings.events, workspace_id=workspace.workspace_id, storage=storage),
-        ),
+        events=events,
+        identity=_identity(settings, place, workspace, storage, events),
     )
 
 
@@ -132,3 +137,18 @@ def _alerts(
         )
         for use_case, endpoint in endpoints.items()
     }
+
+
+def _identity(
+    settings: Settings, place: Placement, workspace: Workspace, storage: Storage, events: Events
+) -> Identity | None:
+    if not settings.identity.enabled:
+        return None
+    journal = pulumi.Output.concat(storage.account_id, "/blobServices/default/containers/", storage.journal_container)
+    scopes: dict[Where, pulumi.Input[str]] = {
+        Where.GROUP: place.group_id,
+        Where.WORKSPACE: workspace.workspace_id,
+        Where.JOURNAL: journal,
+        Where.TOPIC: events.topic_id,
+    }
+    return Identity("identity", IdentityArgs(place=place, settings=settings.identity, scopes=scopes))

@@ -189,6 +189,36 @@ class EventSettings(_Settings):
     subscriptions: dict[Word, SubscriptionSettings] = Field(default_factory=dict, description="by name")
 
 
+Guid = Annotated[
+    str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", description="a GUID of 36 characters")
+]
+
+
+class GitHubSettings(_Settings):
+    repository: str = Field(pattern=r"^[\w.-]+/[\w.-]+$", description="owner/name of the repository that is trusted")
+    branch: str = Field(
+        default="main", pattern=r"^[^\s*]+$", description="jobs on this branch are rollout operators; no wildcards"
+    )
+    environments: tuple[Annotated[str, Field(pattern=r"^[\w-]{1,60}$")], ...] = Field(
+        default=(), description="jobs in these environments are rollout operators too"
+    )
+    pull_requests: bool = Field(default=True, description="jobs of pull requests may run `pulumi preview`")
+
+
+class AzureDevOpsSettings(_Settings):
+    organization_id: Guid = Field(description="the organization's id, part of its issuer")
+    organization: str = Field(pattern=r"^[\w-]+$", description="the organization's name")
+    project: str = Field(pattern=r"^[^/]+$", description="the project's name")
+    service_connection: str = Field(pattern=r"^[^/]+$", description="the service connection that is a rollout operator")
+
+
+class IdentitySettings(_Settings):
+    enabled: bool = Field(default=True, description="create the custom roles, and the apps of what is trusted below")
+    github: GitHubSettings | None = Field(default=None, description="GitHub Actions; none: not trusted")
+    azure_devops: AzureDevOpsSettings | None = Field(default=None, description="Azure Pipelines; none: not trusted")
+    readers: tuple[Guid, ...] = Field(default=(), description="object ids of groups that get Model Reader")
+
+
 class UsageSettings(_Settings):
     """What the cost estimate assumes; changes nothing in Azure."""
 
@@ -227,4 +257,5 @@ class Settings(_Settings):
     alerts: AlertSettings = AlertSettings()
     budget: BudgetSettings
     events: EventSettings = EventSettings()
+    identity: IdentitySettings = IdentitySettings()
     usage: UsageSettings = UsageSettings()

@@ -36,6 +36,10 @@ COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
     "applicationinsights:Component": lambda name, given: {"name": given["resourceName"]},
     "managedidentity:UserAssignedIdentity": lambda name, given: {"principalId": f"principal-{name}"},
     "authorization:RoleAssignment": lambda name, given: {},
+    "authorization:RoleDefinition": lambda name, given: {},
+    "azuread:index/application:Application": lambda name, given: {"clientId": f"client-{name}"},
+    "azuread:index/servicePrincipal:ServicePrincipal": lambda name, given: {"objectId": f"principal-{name}"},
+    "azuread:index/applicationFederatedIdentityCredential:ApplicationFederatedIdentityCredential": lambda name, given: {},
     "machinelearningservices:Workspace": lambda name, given: {
         "name": given["workspaceName"],
         "identity": {
@@ -93,7 +97,7 @@ class Recorder(pulumi.runtime.Mocks):
         if not args.custom and args.typ.startswith("rollouts:"):
             return "", {}
         kind = args.typ.removeprefix("azure-native:")
-        if args.typ == kind or kind not in COMPUTED:
+        if kind not in COMPUTED or (args.typ == kind and not kind.startswith("azuread:")):
             raise AssertionError(f"unknown resource type {args.typ} ({args.name})")
         scope = f"/subscriptions/{SUBSCRIPTION}/mock/{kind}/{args.name}"
         return scope, {**args.inputs, **COMPUTED[kind](args.name, args.inputs)}
