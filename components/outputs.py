@@ -122,6 +122,10 @@ def export(values: Mapping[str, Any]) -> None:
         "cluster_names": sorted(values["clusters"]),
         "endpoint_names": {name: each["name"] for name, each in values["endpoints"].items()},
         "scoring_uris": {name: each["scoring_uri"] for name, each in values["endpoints"].items()},
+        # known in a preview, where `rollout` is not: the policy pack reads it
+        "endpoint_instance_counts": {
+            name: each["deployment"]["instance_count"] for name, each in values["endpoints"].items()
+        },
         "monthly_cost_usd": values["cost"]["monthly_usd"],
         "monthly_budget_usd": values["cost"]["budget_usd"],
     }
