@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from components.config_errors import snake_keys
+from components.network_settings import DatastoreSettings, EncryptionSettings, ModelRegistrySettings, NetworkSettings
 from components.prices import price_book, serving_sizes, training_sizes
 from components.regions import REGIONS
 from contract.policy import Gates, RolloutPolicy
@@ -223,6 +224,7 @@ class UsageSettings(_Settings):
     """What the cost estimate assumes; changes nothing in Azure."""
 
     storage_gb: float = Field(default=50.0, ge=0, description="stored GB")
+    private_gb: float = Field(default=100.0, ge=0, description="GB a month through private endpoints")
     logs_gb: float = Field(default=5.0, ge=0, description="ingested GB a month")
     key_vault_operations: int = Field(default=20_000, ge=0, description="a month")
     events: int = Field(default=50_000, ge=0, description="a month")
@@ -246,7 +248,17 @@ class Settings(_Settings):
         default=False,
         description="refuse to delete or replace what holds data or serves traffic; set false and `up` before a destroy",
     )
+    lock_data: bool = Field(
+        default=False,
+        description="management locks on what holds data: no tool deletes it; set false and `up` before a destroy",
+    )
+    network: NetworkSettings = NetworkSettings()
+    encryption: EncryptionSettings = EncryptionSettings()
+    model_registry: ModelRegistrySettings = ModelRegistrySettings()
     storage: StorageSettings = StorageSettings()
+    datastores: dict[Word, DatastoreSettings] = Field(
+        default_factory=dict, description="containers of the storage account that jobs reach by name"
+    )
     key_vault: KeyVaultSettings = KeyVaultSettings()
     registry: RegistrySettings = RegistrySettings()
     logs: LogSettings = LogSettings()

@@ -101,7 +101,7 @@ def test_what_is_precious_is_protected_where_the_stack_says_so(dev: Run, prod: R
 def test_every_resource_sits_in_its_component(prod: Run) -> None:
     assert set(prod.components) == {
         "storage", "observability", "workspace", "budget", "cluster", "events", "endpoint-churn", "alerts-churn",
-        "identity",
+        "identity", "network", "private", "lock",
     }  # fmt: skip
     loose = {each.name for each in prod.declared.values() if each.parent not in prod.components}
     assert loose == {"group"}
@@ -110,6 +110,8 @@ def test_every_resource_sits_in_its_component(prod: Run) -> None:
 def test_everything_waits_for_the_group_and_carries_the_tags(prod: Run) -> None:
     untagged = {
         "authorization:RoleAssignment", "storage:BlobContainer", "storage:BlobServiceProperties", "storage:Queue",
+        "storage:FileServiceProperties", "network:Subnet", "network:PrivateDnsZoneGroup",
+        "authorization:ManagementLockByScope",
         "monitor:DiagnosticSetting", "consumption:Budget", "eventgrid:TopicEventSubscription",
         "eventgrid:SystemTopicEventSubscription", "authorization:RoleDefinition",
         *(kind for kind in COMPUTED if kind.startswith("azuread:")),
