@@ -12,7 +12,6 @@ _PUBLIC_ACCESS = {
     "keyvault:Vault": "properties.publicNetworkAccess",
     "containerregistry:Registry": "publicNetworkAccess",
     "machinelearningservices:Workspace": "publicNetworkAccess",
-    "machinelearningservices:OnlineEndpoint": "properties.publicNetworkAccess",
 }
 _MINIMUM_TLS = {
     "storage:StorageAccount": ("minimumTlsVersion", ("TLS1_2", "TLS1_3")),
@@ -37,6 +36,13 @@ def public_access(type_: str, props: Mapping[str, Any], environment: str) -> Ite
     path = _PUBLIC_ACCESS.get(type_)
     if path and known_and_not(at(props, path), "Disabled", "disabled"):
         yield f"{path} is {at(props, path)!r}; set it to 'Disabled' and use a private endpoint"
+
+
+def public_endpoint(type_: str, props: Mapping[str, Any], environment: str) -> Iterator[str]:
+    """Scoring inside the network only."""
+    access = at(props, "properties.publicNetworkAccess")
+    if type_ == "machinelearningservices:OnlineEndpoint" and known_and_not(access, "Disabled"):
+        yield f"publicNetworkAccess is {access!r}; set `endpoints.*.publicNetworkAccess: false` if all clients are inside"
 
 
 def tls(type_: str, props: Mapping[str, Any], environment: str) -> Iterator[str]:
@@ -106,6 +112,12 @@ def open_ports(type_: str, props: Mapping[str, Any], environment: str) -> Iterat
 
 RULES = (
     ResourceRule(name="no-public-access", description="Not reachable from the internet.", check=public_access),
+    ResourceRule(
+        name="no-public-endpoint",
+        description="Scoring inside the network only.",
+        check=public_endpoint,
+        advisory_because="who the clients are is the use case's business; a public endpoint asks for a key or token",
+    ),
     ResourceRule(name="tls-1-2", description="TLS 1.2 or newer, https only.", check=tls),
     ResourceRule(name="no-local-auth", description="No keys or passwords of the resource's own.", check=local_auth),
     ResourceRule(

@@ -31,6 +31,7 @@ RESOURCES: list[tuple[str, str, Mapping[str, Any], Mapping[str, Any]]] = [
     ("no-public-access", "storage:StorageAccount", {}, {"publicNetworkAccess": "Disabled"}),
     ("no-public-access", "keyvault:Vault", {"properties": {"publicNetworkAccess": "Enabled"}}, {"properties": {"publicNetworkAccess": "disabled"}}),
     ("no-public-access", "machinelearningservices:Workspace", {"publicNetworkAccess": "Enabled"}, {"publicNetworkAccess": UNKNOWN}),
+    ("no-public-endpoint", "machinelearningservices:OnlineEndpoint", {"properties": {"publicNetworkAccess": "Enabled"}}, {"properties": {"publicNetworkAccess": "Disabled"}}),
     ("tls-1-2", "storage:StorageAccount", {"minimumTlsVersion": "TLS1_0", "enableHttpsTrafficOnly": True}, {"minimumTlsVersion": "TLS1_2", "enableHttpsTrafficOnly": True}),
     ("tls-1-2", "storage:StorageAccount", {"minimumTlsVersion": "TLS1_2", "enableHttpsTrafficOnly": False}, {"minimumTlsVersion": "TLS1_3", "enableHttpsTrafficOnly": True}),
     ("tls-1-2", "eventgrid:Topic", {"minimumTlsVersionAllowed": "1.0"}, {"minimumTlsVersionAllowed": "1.2"}),
