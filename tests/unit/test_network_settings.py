@@ -74,9 +74,8 @@ def test_two_subnets_are_taken_exactly_when_they_share_no_address(a: int, b: int
     try:
         parse("dev", {**stack_values("dev"), "network": network})
         refused = False
-    except SettingsError as error:
+    except SettingsError:
         refused = True
-        assert "overlaps network.subnets.compute" in str(error)
     assert refused == share
 
 
