@@ -26,6 +26,16 @@ COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
     "storage:StorageAccount": lambda name, given: {
         "name": given["accountName"],
         "primaryEndpoints": {"blob": f"https://{given['accountName']}.blob.core.windows.net/"},
+        **(
+            {
+                "identity": {
+                    "type": "UserAssigned",
+                    "userAssignedIdentities": {each: {} for each in given["identity"]["userAssignedIdentities"]},
+                }
+            }
+            if "identity" in given
+            else {}
+        ),
     },
     "storage:BlobContainer": lambda name, given: {"name": given["containerName"]},
     "storage:BlobServiceProperties": lambda name, given: {},
