@@ -16,6 +16,8 @@ class ClustersArgs:
     place: Placement
     workspace_name: pulumi.Input[str]
     clusters: Mapping[str, ClusterSettings]
+    #: Nodes join this subnet, without public addresses; none: the workspace's network.
+    subnet_id: pulumi.Input[str] | None = None
 
 
 class Clusters(pulumi.ComponentResource):
@@ -32,7 +34,7 @@ class Clusters(pulumi.ComponentResource):
     def _build(self, cluster: str, settings: ClusterSettings) -> pulumi.Output[str]:
         from pulumi_azure_native import machinelearningservices as ml
 
-        place = self._args.place
+        place, subnet = self._args.place, self._args.subnet_id
         compute = ml.Compute(
             f"{self._name}-{cluster}",
             compute_name=cluster,
@@ -48,6 +50,8 @@ class Clusters(pulumi.ComponentResource):
                     vm_priority=settings.tier,
                     os_type="Linux",
                     remote_login_port_public_access="Disabled",
+                    subnet=ml.ResourceIdArgs(id=subnet) if subnet is not None else None,
+                    enable_node_public_ip=False if subnet is not None else None,
                     scale_settings=ml.ScaleSettingsArgs(
                         min_node_count=settings.min_nodes,
                         max_node_count=settings.max_nodes,

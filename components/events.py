@@ -27,9 +27,10 @@ class EventsArgs:
 class Events(pulumi.ComponentResource):
     """A custom topic, the workspace's system topic and their subscriptions, with retries and dead letters.
 
-    Outputs: `topic_name`, `topic_endpoint` (https), `subscriptions` (names).
+    Outputs: `topic_id`, `topic_name`, `topic_endpoint` (https), `subscriptions` (names).
     """
 
+    topic_id: pulumi.Output[str]
     topic_name: pulumi.Output[str]
     topic_endpoint: pulumi.Output[str]
     subscriptions: tuple[str, ...]
@@ -39,7 +40,7 @@ class Events(pulumi.ComponentResource):
         self._name, self._args = name, args
         self._topic = self._build_topic()
         self._system = self._build_system_topic()
-        self.topic_name, self.topic_endpoint = self._topic.name, self._topic.endpoint
+        self.topic_id, self.topic_name, self.topic_endpoint = self._topic.id, self._topic.name, self._topic.endpoint
         ready = [*self._grant("topic", self._topic), *self._grant("workspace", self._system)]
         for subscription, settings in args.settings.subscriptions.items():
             self._subscribe(subscription, settings, ready)

@@ -16,6 +16,10 @@ from enum import StrEnum
 _GUIDS = uuid.UUID("6f0e6f3a-5c1d-5a52-9c5e-2f6a1f2f7b11")
 _HASH_LENGTH = 6
 
+#: The platform's own blob containers.
+JOURNAL = "rollout-journal"
+DEAD_LETTERS = "dead-letters"
+
 
 class Scope(StrEnum):
     """Within what a name has to be unique."""
@@ -61,6 +65,11 @@ RULES: dict[str, Rule] = {
         Rule("event subscription", 3, 64, r"[A-Za-z0-9-]+", "letters, digits and hyphens", Scope.PARENT),
         Rule("action group", 1, 260, r"[^:<>+/&%\\?|]*[^:<>+/&%\\?|. ]", "anything but : < > + / & % \\ ? |, no space or dot at the end", Scope.GROUP),
         Rule("alert rule", 1, 260, r"[^*#&+:<>?@%{}\\/]*[^*#&+:<>?@%{}\\/. ]", "anything but * # & + : < > ? @ % { } \\ /, no space or dot at the end", Scope.GROUP),
+        Rule("virtual network", 2, 64, r"[A-Za-z0-9][\w.-]*\w", "letters, digits, _ - ., starting with a letter or digit", Scope.GROUP),
+        Rule("network security group", 1, 80, r"[A-Za-z0-9](?:[\w.-]*\w)?", "letters, digits, _ - ., starting with a letter or digit", Scope.GROUP),
+        Rule("private endpoint", 2, 64, r"[A-Za-z0-9][\w.-]*\w", "letters, digits, _ - ., starting with a letter or digit", Scope.GROUP),
+        Rule("model registry", 3, 33, r"[A-Za-z0-9][\w-]*", "letters, digits, hyphens and underscores, starting with a letter or digit", Scope.GLOBAL),
+        Rule("datastore", 1, 255, r"\w+", "letters, digits and underscores", Scope.PARENT, "_"),
         Rule("budget", 1, 63, r"[\w-]+", "letters, digits, hyphens and underscores", Scope.GROUP),
     )
 }  # fmt: skip

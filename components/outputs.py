@@ -75,6 +75,10 @@ def _parts(platform: Platform) -> dict[str, Any]:
             "topic_endpoint": events.topic_endpoint,
             "subscriptions": list(events.subscriptions),
         },
+        "identity": {
+            "client_ids": platform.identity.client_ids if platform.identity else {},
+            "role_ids": platform.identity.role_ids if platform.identity else {},
+        },
     }
 
 
@@ -118,6 +122,10 @@ def export(values: Mapping[str, Any]) -> None:
         "cluster_names": sorted(values["clusters"]),
         "endpoint_names": {name: each["name"] for name, each in values["endpoints"].items()},
         "scoring_uris": {name: each["scoring_uri"] for name, each in values["endpoints"].items()},
+        # known in a preview, where `rollout` is not: the policy pack reads it
+        "endpoint_instance_counts": {
+            name: each["deployment"]["instance_count"] for name, each in values["endpoints"].items()
+        },
         "monthly_cost_usd": values["cost"]["monthly_usd"],
         "monthly_budget_usd": values["cost"]["budget_usd"],
     }

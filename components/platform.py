@@ -11,12 +11,15 @@ from components.base import Placement, standard_tags
 from components.budget import Budget, BudgetArgs
 from components.compute import Clusters, ClustersArgs
 from components.config import names_of
+from components.custom_roles import Where
 from components.endpoint import Endpoint, EndpointArgs
-from components.events import Events, EventsArgs, queued
+from components.events import Events, EventsArgs
+from components.foundation import Foundation, build_foundation, lock_data
+from components.identity import Identity, IdentityArgs
 from components.observability import Observability, ObservabilityArgs
 from components.settings import Settings
-from components.storage import Storage, StorageArgs
-from components.workspace import Workspace, WorkspaceArgs
+from components.storage import Storage
+from components.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,28 +34,31 @@ class Platform:
     endpoints: dict[str, Endpoint]
     alerts: dict[str, EndpointAlerts]
     events: Events
+    identity: Identity | None
+    foundation: Foundation
 
 
 def build(settings: Settings, project: str) -> Platform:
     """Declare everything that the stack has."""
     place = _place(settings, project)
-    storage = Storage("storage", StorageArgs(place=place, settings=settings.storage, queues=queued(settings.events)))
     seen = Observability("observability", ObservabilityArgs(place=place, logs=settings.logs, alerts=settings.alerts))
-    workspace = Workspace(
-        "workspace",
-        WorkspaceArgs(
-            place=place,
-            key_vault=settings.key_vault,
-            registry=settings.registry,
-            storage_account_id=storage.account_id,
-            app_insights_id=seen.app_insights_id,
-            shared_key_access=settings.storage.allow_shared_key_access,
-        ),
-    )
+    foundation = build_foundation(settings, place, seen)
+    storage, workspace = foundation.storage, foundation.workspace
     if settings.budget.enabled:
         Budget("budget", BudgetArgs(place=place, settings=settings.budget, action_group_id=seen.action_group_id))
-    clusters = ClustersArgs(place=place, workspace_name=workspace.workspace_name, clusters=settings.clusters)
+    clusters = ClustersArgs(
+        place=place,
+        workspace_name=workspace.workspace_name,
+        clusters=settings.clusters,
+        subnet_id=foundation.cluster_subnet(settings),
+    )
     endpoints = _endpoints(settings, place.behind(workspace), seen)
+    events = Events(
+        "events",
+        EventsArgs(place=place, settings=settings.events, workspace_id=workspace.workspace_id, storage=storage),
+    )
+    identity = _identity(settings, place, workspace, storage, events)
+    lock_data(settings, place, foundation, seen, after=[events, identity, *endpoints.values()])
     return Platform(
         place=place,
         storage=storage,
@@ -61,10 +67,9 @@ def build(settings: Settings, project: str) -> Platform:
         clusters=Clusters("cluster", clusters),
         endpoints=endpoints,
         alerts=_alerts(settings, place, endpoints, seen),
-        events=Events(
-            "events",
-            EventsArgs(place=place, settings=settings.events, workspace_id=workspace.workspace_id, storage=storage),
-        ),
+        events=events,
+        identity=identity,
+        foundation=foundation,
     )
 
 
@@ -132,3 +137,18 @@ def _alerts(
         )
         for use_case, endpoint in endpoints.items()
     }
+
+
+def _identity(
+    settings: Settings, place: Placement, workspace: Workspace, storage: Storage, events: Events
+) -> Identity | None:
+    if not settings.identity.enabled:
+        return None
+    journal = pulumi.Output.concat(storage.account_id, "/blobServices/default/containers/", storage.journal_container)
+    scopes: dict[Where, pulumi.Input[str]] = {
+        Where.GROUP: place.group_id,
+        Where.WORKSPACE: workspace.workspace_id,
+        Where.JOURNAL: journal,
+        Where.TOPIC: events.topic_id,
+    }
+    return Identity("identity", IdentityArgs(place=place, settings=settings.identity, scopes=scopes))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.network_prices import model_registry_lines, network_lines
 from contract.outputs import Cost, CostLine
 
 if TYPE_CHECKING:
@@ -55,6 +56,13 @@ class AlertPrices(_Frozen):
     log_query_month: dict[int, Usd]
 
 
+class NetworkPrices(_Frozen):
+    private_endpoint_hour: Usd
+    private_endpoint_gb: Usd
+    dns_zone_month: Usd
+    firewall_hour: dict[str, Usd]
+
+
 class PriceBook(_Frozen):
     """The figures of prices.yaml."""
 
@@ -66,6 +74,7 @@ class PriceBook(_Frozen):
     low_priority_discount: Annotated[float, Field(ge=0, lt=1)]
     storage_gb_month: dict[str, Usd]
     registry_day: dict[str, Usd]
+    network: NetworkPrices
     key_vault_per_10k_operations: Usd
     log_analytics: LogPrices
     event_grid: EventPrices
@@ -102,6 +111,7 @@ def estimate(settings: Settings, book: PriceBook | None = None) -> Cost:
     lines += [_cluster(name, cluster, book) for name, cluster in settings.clusters.items()]
     lines += [_storage(settings, book), _registry(settings, book), _key_vault(settings, book), _logs(settings, book)]
     lines += [_alerts(settings, book), _events(settings, book)]
+    lines += [*network_lines(settings, book), *model_registry_lines(settings, book)]
     return Cost(
         monthly_usd=round(sum(line.monthly_usd for line in lines), 2),
         budget_usd=settings.budget.monthly_usd,

@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from components.config_errors import snake_keys
+from components.network_settings import DatastoreSettings, EncryptionSettings, ModelRegistrySettings, NetworkSettings
 from components.prices import price_book, serving_sizes, training_sizes
 from components.regions import REGIONS
 from contract.policy import Gates, RolloutPolicy
@@ -189,10 +190,41 @@ class EventSettings(_Settings):
     subscriptions: dict[Word, SubscriptionSettings] = Field(default_factory=dict, description="by name")
 
 
+Guid = Annotated[
+    str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", description="a GUID of 36 characters")
+]
+
+
+class GitHubSettings(_Settings):
+    repository: str = Field(pattern=r"^[\w.-]+/[\w.-]+$", description="owner/name of the repository that is trusted")
+    branch: str = Field(
+        default="main", pattern=r"^[^\s*]+$", description="jobs on this branch are rollout operators; no wildcards"
+    )
+    environments: tuple[Annotated[str, Field(pattern=r"^[\w-]{1,60}$")], ...] = Field(
+        default=(), description="jobs in these environments are rollout operators too"
+    )
+    pull_requests: bool = Field(default=True, description="jobs of pull requests may run `pulumi preview`")
+
+
+class AzureDevOpsSettings(_Settings):
+    organization_id: Guid = Field(description="the organization's id, part of its issuer")
+    organization: str = Field(pattern=r"^[\w-]+$", description="the organization's name")
+    project: str = Field(pattern=r"^[^/]+$", description="the project's name")
+    service_connection: str = Field(pattern=r"^[^/]+$", description="the service connection that is a rollout operator")
+
+
+class IdentitySettings(_Settings):
+    enabled: bool = Field(default=True, description="create the custom roles, and the apps of what is trusted below")
+    github: GitHubSettings | None = Field(default=None, description="GitHub Actions; none: not trusted")
+    azure_devops: AzureDevOpsSettings | None = Field(default=None, description="Azure Pipelines; none: not trusted")
+    readers: tuple[Guid, ...] = Field(default=(), description="object ids of groups that get Model Reader")
+
+
 class UsageSettings(_Settings):
     """What the cost estimate assumes; changes nothing in Azure."""
 
     storage_gb: float = Field(default=50.0, ge=0, description="stored GB")
+    private_gb: float = Field(default=100.0, ge=0, description="GB a month through private endpoints")
     logs_gb: float = Field(default=5.0, ge=0, description="ingested GB a month")
     key_vault_operations: int = Field(default=20_000, ge=0, description="a month")
     events: int = Field(default=50_000, ge=0, description="a month")
@@ -216,7 +248,17 @@ class Settings(_Settings):
         default=False,
         description="refuse to delete or replace what holds data or serves traffic; set false and `up` before a destroy",
     )
+    lock_data: bool = Field(
+        default=False,
+        description="management locks on what holds data: no tool deletes it; set false and `up` before a destroy",
+    )
+    network: NetworkSettings = NetworkSettings()
+    encryption: EncryptionSettings = EncryptionSettings()
+    model_registry: ModelRegistrySettings = ModelRegistrySettings()
     storage: StorageSettings = StorageSettings()
+    datastores: dict[Word, DatastoreSettings] = Field(
+        default_factory=dict, description="containers of the storage account that jobs reach by name"
+    )
     key_vault: KeyVaultSettings = KeyVaultSettings()
     registry: RegistrySettings = RegistrySettings()
     logs: LogSettings = LogSettings()
@@ -227,4 +269,5 @@ class Settings(_Settings):
     alerts: AlertSettings = AlertSettings()
     budget: BudgetSettings
     events: EventSettings = EventSettings()
+    identity: IdentitySettings = IdentitySettings()
     usage: UsageSettings = UsageSettings()

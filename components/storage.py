@@ -9,10 +9,10 @@ from typing import Any
 import pulumi
 
 from components.base import Placement, child
+from components.encryption import EncryptionKey
+from components.naming import DEAD_LETTERS, JOURNAL
+from components.reach import OPEN, Reach
 from components.settings import StorageSettings
-
-JOURNAL = "rollout-journal"
-DEAD_LETTERS = "dead-letters"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,6 +20,10 @@ class StorageArgs:
     place: Placement
     settings: StorageSettings
     queues: Sequence[str] = ()
+    #: Further containers: those of datastores.
+    containers: Sequence[str] = ()
+    reach: Reach = OPEN
+    key: EncryptionKey | None = None
 
 
 class Storage(pulumi.ComponentResource):
@@ -35,6 +39,7 @@ class Storage(pulumi.ComponentResource):
     journal_container: pulumi.Output[str]
     dead_letter_container: pulumi.Output[str]
     queues: dict[str, pulumi.Resource]
+    containers: dict[str, pulumi.Resource]
 
     def __init__(self, name: str, args: StorageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("rollouts:platform:Storage", name, None, opts)
@@ -45,6 +50,7 @@ class Storage(pulumi.ComponentResource):
         self.blob_endpoint = self._account.primary_endpoints.apply(lambda urls: urls.blob.rstrip("/"))
         self.journal_container = self._container(JOURNAL, precious=True).name
         self.dead_letter_container = self._container(DEAD_LETTERS).name
+        self.containers = {each: self._container(each, precious=True) for each in args.containers}
         self.queues = {queue: self._queue(queue) for queue in args.queues}
         self.register_outputs({"account_name": self.account_name, "blob_endpoint": self.blob_endpoint})
 
@@ -66,8 +72,10 @@ class Storage(pulumi.ComponentResource):
             allow_cross_tenant_replication=False,
             allow_shared_key_access=settings.allow_shared_key_access,
             default_to_o_auth_authentication=True,
+            **self._args.reach.of_storage(),
+            **(self._args.key.of_storage() if self._args.key else {}),
             tags=place.tags,
-            opts=child(self, place, precious=True),
+            opts=child(self, place, precious=True, after=self._args.key.ready if self._args.key else ()),
         )
 
     def _build_retention(self) -> None:
@@ -83,6 +91,14 @@ class Storage(pulumi.ComponentResource):
             delete_retention_policy=policy,
             container_delete_retention_policy=policy,
             is_versioning_enabled=settings.versioning,
+            opts=child(self, place),
+        )
+        storage.FileServiceProperties(
+            f"{self._name}-files",
+            account_name=self._account.name,
+            resource_group_name=place.resource_group,
+            file_services_name="default",
+            share_delete_retention_policy=policy,
             opts=child(self, place),
         )
 

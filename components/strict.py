@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from components import naming
 from components.config_errors import Problem, missing
+from components.network_rules import problems_of_network
 from components.settings import Settings
 
 _DEFAULT_GATES = {"dev": None, "staging": None, "prod": ("f1", "auc")}
@@ -14,7 +15,13 @@ _DEFAULT_GATES = {"dev": None, "staging": None, "prod": ("f1", "auc")}
 
 def problems_of(settings: Settings) -> list[Problem]:
     """Every problem that needs more than one setting to be seen."""
-    found = [*_names(settings), *_secrets(settings), *_gates(settings), *_windows(settings)]
+    found = [
+        *_names(settings),
+        *_secrets(settings),
+        *_gates(settings),
+        *_windows(settings),
+        *problems_of_network(settings),
+    ]
     if settings.environment == "prod":
         found += [*_prod_endpoints(settings), *_prod_platform(settings)]
     return found

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
 
+from components import naming
 from components.base import Placement, child
+from components.encryption import EncryptionKey
+from components.isolation import managed_network
+from components.network_settings import DatastoreSettings, NetworkSettings
+from components.reach import OPEN, Reach
 from components.roles import Role, assign
 from components.settings import KeyVaultSettings, RegistrySettings
 
@@ -21,29 +27,42 @@ class WorkspaceArgs:
     app_insights_id: pulumi.Input[str]
     #: False: Azure ML's own datastores reach the storage by identity.
     shared_key_access: bool
+    storage_account_name: pulumi.Input[str] = ""
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    datastores: Mapping[str, DatastoreSettings] = field(default_factory=dict)
+    #: The datastores' containers, by name: they come first.
+    containers: Mapping[str, pulumi.Resource] = field(default_factory=dict)
+    #: The cluster that builds images where the registry is private; none: Azure's own.
+    image_builder: str | None = None
+    reach: Reach = OPEN
+    key: EncryptionKey | None = None
 
 
 class Workspace(pulumi.ComponentResource):
     """A workspace with a user-assigned identity whose roles end at the four resources it depends on.
 
-    Outputs: `workspace_id`, `workspace_name`, `principal_id` (of the identity), `mlflow_tracking_uri`.
+    Outputs: `workspace_id`, `workspace_name`, `vault_id`, `registry_id`, `principal_id` (of the identity), `mlflow_tracking_uri`.
     """
 
     workspace_id: pulumi.Output[str]
     workspace_name: pulumi.Output[str]
+    vault_id: pulumi.Output[str]
+    registry_id: pulumi.Output[str]
     principal_id: pulumi.Output[str]
     mlflow_tracking_uri: pulumi.Output[str]
 
     def __init__(self, name: str, args: WorkspaceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("rollouts:platform:Workspace", name, None, opts)
         self._name, self._args = name, args
-        self._vault_id = self._build_vault()
-        self._registry_id = self._build_registry()
+        self.vault_id = self._build_vault()
+        self.registry_id = self._build_registry()
         identity = self._build_identity()
         self.principal_id = identity.principal_id
         workspace = self._build_workspace(identity.id, self._grant(identity.principal_id))
         self.workspace_id, self.workspace_name = workspace.id, workspace.name
         self.mlflow_tracking_uri = workspace.ml_flow_tracking_uri
+        for store, settings in args.datastores.items():
+            self._build_datastore(store, settings, workspace)
         self.register_outputs({"workspace_id": self.workspace_id, "mlflow_tracking_uri": self.mlflow_tracking_uri})
 
     def _build_vault(self) -> pulumi.Output[str]:
@@ -63,6 +82,7 @@ class Workspace(pulumi.ComponentResource):
                 soft_delete_retention_in_days=settings.soft_delete_days,
                 # Azure takes true or nothing: false is refused once it was true
                 enable_purge_protection=True if settings.purge_protection else None,
+                **self._args.reach.of_vault(),
             ),
             tags=place.tags,
             opts=child(self, place, precious=True),
@@ -82,6 +102,7 @@ class Workspace(pulumi.ComponentResource):
             sku={"name": self._args.registry.sku},
             admin_user_enabled=False,
             anonymous_pull_enabled=False,
+            **self._args.reach.of_registry(),
             tags=place.tags,
             opts=child(self, place, precious=True),
         )
@@ -109,8 +130,8 @@ class Workspace(pulumi.ComponentResource):
                 args.storage_account_id,
                 (Role.CONTRIBUTOR, Role.BLOB_DATA_CONTRIBUTOR, Role.FILE_DATA_PRIVILEGED_CONTRIBUTOR),
             ),
-            "vault": (self._vault_id, (Role.CONTRIBUTOR, Role.KEY_VAULT_ADMINISTRATOR)),
-            "registry": (self._registry_id, (Role.CONTRIBUTOR,)),
+            "vault": (self.vault_id, (Role.CONTRIBUTOR, Role.KEY_VAULT_ADMINISTRATOR)),
+            "registry": (self.registry_id, (Role.CONTRIBUTOR,)),
             "insights": (args.app_insights_id, (Role.CONTRIBUTOR,)),
         }
         return [
@@ -137,15 +158,49 @@ class Workspace(pulumi.ComponentResource):
             location=place.location,
             kind="Default",
             sku={"name": "Basic", "tier": "Basic"},
-            identity=ml.ManagedServiceIdentityArgs(type="UserAssigned", user_assigned_identities=[identity_id]),
+            identity=ml.ManagedServiceIdentityArgs(
+                type="UserAssigned",
+                user_assigned_identities=[identity_id, *([args.key.identity_id] if args.key else [])],
+            ),
             primary_user_assigned_identity=identity_id,
             storage_account=args.storage_account_id,
-            key_vault=self._vault_id,
-            container_registry=self._registry_id,
+            key_vault=self.vault_id,
+            container_registry=self.registry_id,
             application_insights=args.app_insights_id,
             system_datastores_auth_mode="accessKey" if args.shared_key_access else "identity",
-            public_network_access="Enabled",
+            public_network_access=args.reach.access,
+            managed_network=managed_network(args.network),
+            image_build_compute=args.image_builder,
+            **(args.key.of_workspace() if args.key else {}),
             v1_legacy_mode=False,
             tags=place.tags,
-            opts=child(self, place, precious=True, after=roles),
+            opts=child(self, place, precious=True, after=[*roles, *(args.key.ready if args.key else ())]),
         )
+
+    def _build_datastore(self, name: str, settings: DatastoreSettings, workspace: Any) -> None:
+        """A container that jobs reach by name and as themselves: no key or token is kept in the datastore."""
+        from pulumi_azure_native import machinelearningservices as ml
+
+        args, place = self._args, self._args.place
+        ml.Datastore(
+            f"{self._name}-datastore-{name}",
+            name=datastore_name(name),
+            resource_group_name=place.resource_group,
+            workspace_name=workspace.name,
+            properties=ml.AzureBlobDatastoreArgs(
+                datastore_type="AzureBlob",
+                account_name=args.storage_account_name,
+                container_name=settings.container,
+                endpoint="core.windows.net",
+                protocol="https",
+                description=settings.description,
+                credentials=ml.NoneDatastoreCredentialsArgs(credentials_type="None"),
+                service_data_access_auth_identity="WorkspaceUserAssignedIdentity",
+            ),
+            opts=child(self, place, after=[args.containers[settings.container]]),
+        )
+
+
+def datastore_name(key: str) -> str:
+    """Azure ML takes no hyphens here."""
+    return naming.check("datastore", key.replace("-", "_"))

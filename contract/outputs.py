@@ -43,6 +43,13 @@ class Events(_Frozen):
     subscriptions: tuple[str, ...] = ()
 
 
+class Identity(_Frozen):
+    """What CI signs in as, and the stack's own roles. No secret is among them."""
+
+    client_ids: dict[str, str] = Field(default_factory=dict, description="by app: operator, previewer")
+    role_ids: dict[str, str] = Field(default_factory=dict, description="role definition ids, by role")
+
+
 class Cluster(_Frozen):
     name: str
     vm_size: str
@@ -101,5 +108,6 @@ class StackOutputs(_Frozen):
     events: Events
     clusters: dict[str, Cluster]
     endpoints: dict[str, Endpoint] = Field(description="by use case, e.g. 'churn'")
+    identity: Identity = Identity()
     gates: Gates
     cost: Cost

@@ -88,13 +88,16 @@ def _of_transport(error: Exception, doing: str) -> RolloutError:
 
 
 def _role_for(doing: str) -> str:
+    """The stack's own role, or the built-in one that holds the same for this call."""
     if "journal" in doing:
-        return "grant 'Storage Blob Data Contributor' on the stack's storage account"
-    if "metrics" in doing or "logs" in doing:
-        return "grant 'Monitoring Reader' on the resource group"
-    if "event" in doing:
-        return "grant 'EventGrid Data Sender' on the stack's topic"
-    return "grant 'AzureML Data Scientist' on the workspace"
+        built_in = "'Storage Blob Data Contributor' on the journal's container"
+    elif "metrics" in doing or "logs" in doing:
+        built_in = "'Monitoring Reader' on the resource group"
+    elif "event" in doing:
+        built_in = "'EventGrid Data Sender' on the stack's topic"
+    else:
+        built_in = "'AzureML Data Scientist' on the workspace"
+    return f"sign in as one who has the stack's role 'Model Rollout Operator', or grant {built_in}"
 
 
 def _said(error: Exception) -> str:

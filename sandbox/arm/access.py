@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fnmatch import fnmatchcase
 
 from sandbox.arm.ids import SUBSCRIPTION_TYPE, parse
@@ -13,6 +14,10 @@ from sandbox.kernel.tokens import Principal
 
 ASSIGNMENT_TYPE = "Microsoft.Authorization/roleAssignments"
 _GROUP_ACTIONS = "Microsoft.Resources/subscriptions/resourceGroups"
+#: Who may start an operation may ask how it goes; its address is below the subscription, where few have a role.
+_OPERATION = re.compile(
+    r"^/subscriptions/[^/]+/providers/[^/]+/locations/[^/]+/operation(Statuses|Results)/[^/]+$", re.I
+)
 _VERBS = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete"}
 
 
@@ -20,24 +25,38 @@ def check_access(sandbox: Sandbox, principal: Principal, method: str, path: str)
     """AzureError 403 unless a role assignment at or above `path` allows the call."""
     # As the routes read it: slashes more at either end change nothing of what is meant.
     path = "/" + path.strip("/")
-    if principal == sandbox.owner or not path.lower().startswith("/subscriptions/"):
+    if not path.lower().startswith("/subscriptions/") or _OPERATION.search(path):
         return
-    action = action_of(method, path)
+    check_action(sandbox, principal, action_of(method, path), path)
+
+
+def check_action(sandbox: Sandbox, principal: Principal, action: str, scope: str) -> None:
+    """AzureError 403 unless a role assignment at or above the resource `scope` has the action."""
+    if not may(sandbox, principal, action, scope):
+        raise AzureError(
+            403,
+            "AuthorizationFailed",
+            f"The client '{principal.client_id}' with object id '{principal.object_id}' does not have authorization to"
+            f" perform action '{action}' over scope '{scope}' or the scope is invalid. If access was recently granted,"
+            " please refresh your credentials.",
+        )
+
+
+def may(sandbox: Sandbox, principal: Principal, action: str, scope: str, *, data: bool = False) -> bool:
+    """Whether a role assignment at or above `scope` has the action; `data`: among the services' own actions."""
+    if principal == sandbox.owner:
+        return True
     arm: ArmState = sandbox.states["arm"]
-    for assignment in arm.of_type(ASSIGNMENT_TYPE):
-        if assignment.properties.get("principalId") != principal.object_id:
-            continue
-        scope = parse(assignment.id).scope.lower()
-        inside = path.lower() == scope or path.lower().startswith(scope + "/")
-        if inside and _allows(arm, str(assignment.properties["roleDefinitionId"]), action):
-            return
-    raise AzureError(
-        403,
-        "AuthorizationFailed",
-        f"The client '{principal.client_id}' with object id '{principal.object_id}' does not have authorization to"
-        f" perform action '{action}' over scope '{path}' or the scope is invalid. If access was recently granted,"
-        " please refresh your credentials.",
+    return any(
+        _allows(arm, str(assignment.properties["roleDefinitionId"]), action, data)
+        for assignment in arm.of_type(ASSIGNMENT_TYPE)
+        if assignment.properties.get("principalId") == principal.object_id
+        and _inside(scope, parse(assignment.id).scope)
     )
+
+
+def _inside(path: str, scope: str) -> bool:
+    return path.lower() == scope.lower() or path.lower().startswith(scope.lower().rstrip("/") + "/")
 
 
 def action_of(method: str, path: str) -> str:
@@ -51,10 +70,11 @@ def action_of(method: str, path: str) -> str:
     return f"{name}/{_VERBS.get(method, 'action')}"
 
 
-def _allows(arm: ArmState, role_definition_id: str, action: str) -> bool:
+def _allows(arm: ArmState, role_definition_id: str, action: str, data: bool) -> bool:
+    grants, denials = ("dataActions", "notDataActions") if data else ("actions", "notActions")
     for permission in permissions_of(arm, role_definition_id):
-        granted = any(_covers(pattern, action) for pattern in permission.get("actions", []))
-        denied = any(_covers(pattern, action) for pattern in permission.get("notActions", []))
+        granted = any(_covers(pattern, action) for pattern in permission.get(grants) or [])
+        denied = any(_covers(pattern, action) for pattern in permission.get(denials) or [])
         if granted and not denied:
             return True
     return False

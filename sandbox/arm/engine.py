@@ -82,6 +82,8 @@ class Engine:
             return False
         checks.check_etag(before, conditions.match, None)
         checks.check_locks(self._arm, identity, "delete")
+        if kind.may_delete is not None:
+            kind.may_delete(Change(self._arm, before, before, Principal("", "")))
         if not (kind.long or kind.long_delete):
             await self.remove(before)
             return True

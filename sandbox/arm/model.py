@@ -142,7 +142,7 @@ Scope = Literal["group", "subscription", "extension"]
 class ResourceType:
     """A type in the catalogue; most need only `name` and `versions`.
 
-    `validate` refuses (AzureError) before anything is kept; `before_put` fills in what the service makes (keys, ids);
+    `validate` refuses (AzureError) before anything is kept, `may_delete` a DELETE of the resource itself; `before_put` fills in what the service makes (keys, ids);
     `after_put` and `before_delete` do the service's work, within the long-running operation if `long`.
     `computed` gives properties that are made at read time, `shown` edits the whole document that is shown.
     """
@@ -179,6 +179,7 @@ class ResourceType:
     computed: Computed | None = None
     shown: Callable[[Json, Resource, View], Json] | None = None
     validate: Hook | None = None
+    may_delete: Hook | None = None
     before_put: Hook | None = None
     after_put: AsyncHook | None = None
     before_delete: AsyncHook | None = None

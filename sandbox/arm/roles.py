@@ -135,6 +135,29 @@ BUILT_IN = (
         ("Microsoft.KeyVault/vaults/secrets/*",),
     ),
     BuiltInRole(
+        "e147488a-f6f5-4113-8e2d-b22465e65bf6",
+        "Key Vault Crypto Service Encryption User",
+        (
+            "Microsoft.EventGrid/eventSubscriptions/write",
+            "Microsoft.EventGrid/eventSubscriptions/read",
+            "Microsoft.EventGrid/eventSubscriptions/delete",
+        ),
+        (),
+        (
+            "Microsoft.KeyVault/vaults/keys/read",
+            "Microsoft.KeyVault/vaults/keys/wrap/action",
+            "Microsoft.KeyVault/vaults/keys/unwrap/action",
+        ),
+    ),
+    BuiltInRole(
+        "1823dd4f-9b8c-4ab6-ab4e-7397a3684615",
+        "AzureML Registry User",
+        (
+            "Microsoft.MachineLearningServices/registries/read",
+            "Microsoft.MachineLearningServices/registries/assets/*",
+        ),
+    ),
+    BuiltInRole(
         "00482a5a-887f-4fb3-b363-3b7fe8e74483",
         "Key Vault Administrator",
         ("Microsoft.KeyVault/vaults/read", _AUTHORIZATION_READ),

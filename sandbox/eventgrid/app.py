@@ -17,13 +17,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from sandbox.arm.access import may
 from sandbox.eventgrid import schemas
 from sandbox.eventgrid.subscriptions import TOPIC
 from sandbox.kernel.context import Sandbox
 from sandbox.kernel.errors import AzureError
 from sandbox.kernel.http import bearer, create_app
+from sandbox.kernel.tokens import Principal
 
 AUDIENCE = "https://eventgrid.azure.net"
+SEND = "Microsoft.EventGrid/events/send/action"
 _VERSION = "2018-01-01"
 
 
@@ -69,11 +72,8 @@ class _DataPlane:
     def _authorise(self, request: Request, topic: Any) -> None:
         key, token = request.headers.get("aeg-sas-key"), request.headers.get("aeg-sas-token")
         if key is None and token is None:
-            bearer(
-                request,
-                self._sandbox,
-                [AUDIENCE, self._sandbox.settings.url("eventgrid"), f"https://{request.url.hostname}"],
-            )
+            audiences = [AUDIENCE, self._sandbox.settings.url("eventgrid"), f"https://{request.url.hostname}"]
+            self._check_sender(bearer(request, self._sandbox, audiences), topic)
             return
         if topic.properties.get("disableLocalAuth"):
             raise AzureError(
@@ -86,6 +86,15 @@ class _DataPlane:
         if not any(genuine):
             raise AzureError(
                 401, "Unauthorized", "The request's aeg-sas-key or aeg-sas-token is not valid for this topic."
+            )
+
+    def _check_sender(self, principal: Principal, topic: Any) -> None:
+        if not may(self._sandbox, principal, SEND, topic.id, data=True):
+            raise AzureError(
+                403,
+                "Forbidden",
+                f"The principal '{principal.object_id}' is not authorized to send events to the topic '{topic.name}'"
+                f" (data action {SEND}).",
             )
 
 

@@ -10,15 +10,19 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from sandbox.arm.access import check_action
 from sandbox.kernel.context import Sandbox
 from sandbox.kernel.errors import AzureError
 from sandbox.kernel.http import bearer, body_json, create_app
+from sandbox.kernel.tokens import Principal
 from sandbox.logs.database import Answer
 from sandbox.logs.kql import KqlError
 from sandbox.logs.state import LogsState
 from sandbox.logs.timespans import condition, interval
 
 AUDIENCES = ("https://api.loganalytics.io", "https://api.loganalytics.azure.com")
+READ = "Microsoft.OperationalInsights/workspaces/query/read"
+READ_RESOURCE = "Microsoft.Insights/logs/read"
 WORKSPACES = "Microsoft.OperationalInsights/workspaces"
 
 
@@ -53,13 +57,15 @@ class _Api:
 
     async def workspace(self, request: Request) -> Response:
         self._authorise(request)
-        return JSONResponse(await self._ask(request.path_params["workspace"], await body_json(request)))
+        principal = request.state.principal
+        return JSONResponse(await self._ask(principal, request.path_params["workspace"], await body_json(request)))
 
     async def resource(self, request: Request) -> Response:
         self._authorise(request)
         resource_id = "/" + request.path_params["resource"].strip("/")
         if self._sandbox.states["arm"].get(resource_id) is None:
             raise AzureError(404, "ResourceNotFound", f"The Resource '{resource_id}' was not found.")
+        check_action(self._sandbox, request.state.principal, READ_RESOURCE, resource_id)
         return JSONResponse(await self._run(await body_json(request), "", resource_id))
 
     async def batch(self, request: Request) -> Response:
@@ -70,15 +76,18 @@ class _Api:
         responses = []
         for one in requests:
             try:
-                status, body = 200, await self._ask(str(one.get("workspace")), one.get("body") or {})
+                status, body = 200, await self._ask(
+                    request.state.principal, str(one.get("workspace")), one.get("body") or {}
+                )
             except AzureError as error:
                 status, body = error.status, error.body()
             responses.append({"id": one.get("id"), "status": status, "body": body})
         return JSONResponse({"responses": responses})
 
-    async def _ask(self, workspace: str, body: dict[str, Any]) -> dict[str, Any]:
+    async def _ask(self, principal: Principal, workspace: str, body: dict[str, Any]) -> dict[str, Any]:
         for found in self._sandbox.states["arm"].of_type(WORKSPACES):
             if str(found.properties.get("customerId", "")).lower() == workspace.lower():
+                check_action(self._sandbox, principal, READ, found.id)
                 return await self._run(body, str(found.properties["customerId"]), "")
         raise AzureError(
             404,
@@ -100,7 +109,8 @@ class _Api:
             raise QueryRefused(error) from error
 
     def _authorise(self, request: Request) -> None:
-        bearer(request, self._sandbox, [*AUDIENCES, self._sandbox.settings.url("logs")])
+        """A resource's own logs need `READ_RESOURCE` there; a workspace's need `READ` on the workspace."""
+        request.state.principal = bearer(request, self._sandbox, [*AUDIENCES, self._sandbox.settings.url("logs")])
 
 
 def _guid(text: str) -> str:

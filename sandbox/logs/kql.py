@@ -214,7 +214,7 @@ def _written(statement: list[Token], now: datetime) -> Iterator[str]:
             # now() has no argument: nothing is added.
             yield "(0s" if before.text == "now" and after.text == ")" else "("
         elif token.kind == "sign" and token.text == ")":
-            yield closing.pop()
+            yield closing.pop() if closing else ")"
         else:
             yield token.text
 

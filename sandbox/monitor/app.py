@@ -7,12 +7,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from sandbox.arm.access import check_action
 from sandbox.kernel.context import Sandbox
 from sandbox.kernel.errors import AzureError, not_imitated
 from sandbox.kernel.http import bearer, body_json, create_app
 from sandbox.monitor.answers import answer, definitions, namespace_of, read_question, stamp
 
 AUDIENCE = "https://metrics.monitor.azure.com"
+READ = "Microsoft.Insights/Metrics/Read"
 _BATCH_VERSIONS = ("2023-10-01", "2024-02-01")
 _ARM_VERSIONS = ("2018-01-01", "2019-07-01", "2021-05-01", "2023-10-01", "2024-02-01")
 _MOST_RESOURCES = 50
@@ -65,9 +67,12 @@ class _Batch:
 
     async def answer(self, request: Request) -> Response:
         sandbox = self._sandbox
-        bearer(request, sandbox, [AUDIENCE, sandbox.settings.url("monitor"), f"https://{request.url.hostname}"])
+        audiences = [AUDIENCE, sandbox.settings.url("monitor"), f"https://{request.url.hostname}"]
+        principal = bearer(request, sandbox, audiences)
         _check_version(request, _BATCH_VERSIONS)
         ids = await self._resource_ids(request)
+        for resource_id in ids:
+            check_action(sandbox, principal, READ, resource_id)
         region = self._region(ids, request.url.hostname or "")
         query = {name.lower(): value for name, value in request.query_params.items()}
         question = read_question(sandbox, query, query.get("starttime"), query.get("endtime"))

@@ -22,6 +22,7 @@ _TIMEOUT_SECONDS = 60
 _ATTEMPTS = 4
 _DEFAULT_POLL_SECONDS = 0.5
 _RETRIED = frozenset({408, 429, 500, 502, 503, 504})
+_JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _TERMINAL = frozenset({"succeeded", "failed", "canceled", "cancelled"})
 
 
@@ -39,20 +40,29 @@ class Cancelled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A service principal and where it signs in."""
+    """A service principal and where it signs in: with a secret, or with the token of a CI system that it trusts."""
 
     tenant_id: str
     client_id: str
     client_secret: str
     authority: str
+    assertion: str = ""
+
+    def proof(self) -> dict[str, str]:
+        """What the token endpoint is shown."""
+        if self.assertion:
+            return {"client_assertion_type": _JWT_BEARER, "client_assertion": self.assertion}
+        return {"client_secret": self.client_secret}
 
 
 def credentials(config: Mapping[str, str]) -> Credentials:
     """From the provider's configuration or ARM_*; BadInput names what is missing."""
+    federated = str(config.get("useOidc") or os.environ.get("ARM_USE_OIDC", "")).lower() == "true"
     return Credentials(
         tenant_id=setting(config, "tenantId", "ARM_TENANT_ID"),
         client_id=setting(config, "clientId", "ARM_CLIENT_ID"),
-        client_secret=setting(config, "clientSecret", "ARM_CLIENT_SECRET"),
+        client_secret="" if federated else setting(config, "clientSecret", "ARM_CLIENT_SECRET"),
+        assertion=setting(config, "oidcToken", "ARM_OIDC_TOKEN") if federated else "",
         authority=loopback("AZURE_AUTHORITY_HOST"),
     )
 
@@ -191,7 +201,7 @@ class AzureClient:
             data={
                 "grant_type": "client_credentials",
                 "client_id": self._who.client_id,
-                "client_secret": self._who.client_secret,
+                **self._who.proof(),
                 "scope": scope,
             },
             timeout=_TIMEOUT_SECONDS,

@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from urllib.parse import parse_qsl
 
 from sandbox.kernel.errors import AzureError
+from sandbox.kernel.tokens import Principal
 from sandbox.storage import sas
 from sandbox.storage.accounts import Account
 from sandbox.storage.call import Call, Target
 from sandbox.storage.errors import StorageError
+from sandbox.storage.roles import check_role
 
 AUDIENCE = "https://storage.azure.com"
 #: What SharedKey signs besides x-ms- headers and the resource, in this order.
@@ -28,7 +30,7 @@ def authorise(call: Call, permissions: str) -> None:
     if scheme.lower() == "sharedkey":
         _check_shared_key(call, value)
     elif scheme.lower() == "bearer":
-        _check_bearer(call, value)
+        check_role(call, _check_bearer(call, value))
     elif "sig" in call.query:
         check_sas(call.state.accounts.get(call.account), call.target, call.query, permissions)
     elif not _public(call, permissions):
@@ -155,12 +157,12 @@ def _by_words(name: str) -> object:
     return name.replace("-", ""), name
 
 
-def _check_bearer(call: Call, token: str) -> None:
+def _check_bearer(call: Call, token: str) -> Principal:
     sandbox = call.state.sandbox
     own = [AUDIENCE, f"https://{call.account}.blob.core.windows.net", sandbox.settings.url("blob")]
     call.state.accounts.get(call.account)
     try:
-        sandbox.tokens.check(token, own)
+        return sandbox.tokens.check(token, own)
     except AzureError as error:
         raise _challenge(call, "InvalidAuthenticationInfo", error.message) from error
 

@@ -26,16 +26,49 @@ COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
     "storage:StorageAccount": lambda name, given: {
         "name": given["accountName"],
         "primaryEndpoints": {"blob": f"https://{given['accountName']}.blob.core.windows.net/"},
+        **(
+            {
+                "identity": {
+                    "type": "UserAssigned",
+                    "userAssignedIdentities": {each: {} for each in given["identity"]["userAssignedIdentities"]},
+                }
+            }
+            if "identity" in given
+            else {}
+        ),
     },
     "storage:BlobContainer": lambda name, given: {"name": given["containerName"]},
     "storage:BlobServiceProperties": lambda name, given: {},
+    "storage:FileServiceProperties": lambda name, given: {},
     "storage:Queue": lambda name, given: {"name": given["queueName"]},
-    "keyvault:Vault": lambda name, given: {"name": given["vaultName"]},
+    "keyvault:Vault": lambda name, given: {
+        "name": given["vaultName"],
+        "properties": {**given["properties"], "vaultUri": f"https://{given['vaultName']}.vault.azure.net/"},
+    },
+    "keyvault:Key": lambda name, given: {
+        "name": given["keyName"],
+        "keyUri": f"https://{given['vaultName']}.vault.azure.net/keys/{given['keyName']}",
+        "keyUriWithVersion": f"https://{given['vaultName']}.vault.azure.net/keys/{given['keyName']}/1",
+    },
+    "network:VirtualNetwork": lambda name, given: {"name": given["virtualNetworkName"]},
+    "network:Subnet": lambda name, given: {"name": given["subnetName"]},
+    "network:NetworkSecurityGroup": lambda name, given: {"name": given["networkSecurityGroupName"]},
+    "network:PrivateEndpoint": lambda name, given: {"name": given["privateEndpointName"]},
+    "network:PrivateDnsZoneGroup": lambda name, given: {},
+    "privatedns:PrivateZone": lambda name, given: {"name": given["privateZoneName"]},
+    "privatedns:VirtualNetworkLink": lambda name, given: {},
+    "authorization:ManagementLockByScope": lambda name, given: {},
+    "machinelearningservices:Datastore": lambda name, given: {},
+    "machinelearningservices:Registry": lambda name, given: {"name": given["registryName"]},
     "containerregistry:Registry": lambda name, given: {"name": given["registryName"]},
     "operationalinsights:Workspace": lambda name, given: {"name": given["workspaceName"], "customerId": "customer"},
     "applicationinsights:Component": lambda name, given: {"name": given["resourceName"]},
     "managedidentity:UserAssignedIdentity": lambda name, given: {"principalId": f"principal-{name}"},
     "authorization:RoleAssignment": lambda name, given: {},
+    "authorization:RoleDefinition": lambda name, given: {},
+    "azuread:index/application:Application": lambda name, given: {"clientId": f"client-{name}"},
+    "azuread:index/servicePrincipal:ServicePrincipal": lambda name, given: {"objectId": f"principal-{name}"},
+    "azuread:index/applicationFederatedIdentityCredential:ApplicationFederatedIdentityCredential": lambda name, given: {},
     "machinelearningservices:Workspace": lambda name, given: {
         "name": given["workspaceName"],
         "identity": {
@@ -93,7 +126,7 @@ class Recorder(pulumi.runtime.Mocks):
         if not args.custom and args.typ.startswith("rollouts:"):
             return "", {}
         kind = args.typ.removeprefix("azure-native:")
-        if args.typ == kind or kind not in COMPUTED:
+        if kind not in COMPUTED or (args.typ == kind and not kind.startswith("azuread:")):
             raise AssertionError(f"unknown resource type {args.typ} ({args.name})")
         scope = f"/subscriptions/{SUBSCRIPTION}/mock/{kind}/{args.name}"
         return scope, {**args.inputs, **COMPUTED[kind](args.name, args.inputs)}

@@ -66,13 +66,13 @@ def regenerate(field: str, answer: Callable[[Action], Awaitable[Json]]) -> Calla
     return handler
 
 
-def one_of(change: Change, path: str, value: object, allowed: tuple[str, ...]) -> None:
+def one_of(change: Change, path: str, value: object, allowed: tuple[object, ...]) -> None:
     """AzureError 400 that names the allowed values."""
     if value not in allowed:
         raise AzureError(
             400,
             "InvalidRequestContent",
-            f"'{path}' of '{change.resource.name}' is '{value}'; allowed: {', '.join(allowed)}.",
+            f"'{path}' of '{change.resource.name}' is '{value}'; allowed: {', '.join(map(str, allowed))}.",
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sandbox.arm.catalogue.common import made_once, new_guid, now, one_of, private_keys, versions
+from sandbox.arm.catalogue.private_link import connections_to
 from sandbox.arm.checks import check_references, value_at
 from sandbox.arm.model import Action, Change, Json, Resource, ResourceType, View
 from sandbox.kernel.errors import AzureError
@@ -19,6 +20,8 @@ _COMPUTE_TYPES = (
     "AmlCompute", "ComputeInstance", "Kubernetes", "AKS", "VirtualMachine", "HDInsight", "DataFactory", "Databricks",
     "DataLakeAnalytics", "SynapseSpark",
 )  # fmt: skip
+_STRICTEST = "AllowOnlyApprovedOutbound"
+_ISOLATION = ("Disabled", "AllowInternetOutbound", _STRICTEST)
 _KINDS = ("Default", "Hub", "Project", "FeatureStore")
 
 
@@ -37,6 +40,50 @@ def _validate_workspace(change: Change) -> None:
                     400, "ValidationError", f"Missing dependent resource: 'properties.{name}' is required."
                 )
     check_references(change, references)
+    _validate_isolation(change)
+    _validate_encryption(change)
+
+
+def _isolation(workspace: Resource | None) -> str:
+    return (
+        str(value_at(workspace.properties, "managedNetwork.isolationMode") or "Disabled") if workspace else "Disabled"
+    )
+
+
+def _validate_isolation(change: Change) -> None:
+    before, wanted = _isolation(change.before), _isolation(change.resource)
+    one_of(change, "properties.managedNetwork.isolationMode", wanted, _ISOLATION)
+    if _ISOLATION.index(wanted) < _ISOLATION.index(before):
+        raise AzureError(
+            400,
+            "ValidationError",
+            f"The managed network of '{change.resource.name}' can't go from {before} to {wanted}.",
+        )
+
+
+def _validate_encryption(change: Change) -> None:
+    encryption = change.resource.properties.get("encryption")
+    if change.before is not None and bool(change.before.properties.get("encryption")) != bool(encryption):
+        raise AzureError(
+            400,
+            "BadRequest",
+            f"'encryption' of '{change.resource.name}' is set at creation and can't be turned on or off.",
+        )
+    if encryption:
+        check_references(
+            change, ("encryption.keyVaultProperties.keyVaultArmId", "encryption.identity.userAssignedIdentity")
+        )
+
+
+def _managed_network(workspace: Resource) -> Json:
+    """Rules and state that the service adds; the network itself is made with the first compute."""
+    given = dict(workspace.properties.get("managedNetwork") or {"isolationMode": "Disabled"})
+    if given["isolationMode"] != "Disabled":
+        given |= {
+            "networkId": workspace.properties["workspaceId"],
+            "status": {"status": "Inactive", "sparkReady": False},
+        }
+    return given
 
 
 def _before_workspace(change: Change) -> None:
@@ -50,19 +97,21 @@ def _computed_workspace(workspace: Resource, view: View) -> Json:
     settings = view.sandbox.settings
     discovery = f"https://{workspace.location}.api.azureml.ms" if view.public else settings.url("ml")
     identity = workspace.properties["workspaceId"]
+    doors = connections_to(workspace, view)
     return {
         "discoveryUrl": f"{discovery}/discovery",
         # azureml-mlflow is not needed: MLflow's own client follows a plain address.
         "mlFlowTrackingUri": settings.url("mlflow"),
         "tenantId": settings.tenant_id,
         "friendlyName": workspace.properties.get("friendlyName") or workspace.name,
-        "privateLinkCount": 0,
-        "privateEndpointConnections": [],
+        "privateLinkCount": len(doors),
+        "privateEndpointConnections": doors,
+        "managedNetwork": _managed_network(workspace),
         "storageHnsEnabled": _has_hns(workspace, view),
         "notebookInfo": {
             "resourceId": identity.replace("-", ""),
             "fqdn": f"ml-{workspace.name}-{workspace.location}-{identity}.{workspace.location}.notebooks.azure.net",
-            "isPrivateLinkEnabled": False,
+            "isPrivateLinkEnabled": bool(doors),
         },
     }
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from sandbox.arm.catalogue import private_link, subnets
 from sandbox.arm.catalogue.common import made_once, new_guid, versions
+from sandbox.arm.catalogue.private_link import ENDPOINT, ZONE
+from sandbox.arm.catalogue.subnets import VNET
 from sandbox.arm.model import Change, Json, Resource, ResourceType, View
 
 VERSIONS = versions(
@@ -10,9 +13,6 @@ VERSIONS = versions(
     " 2024-01-01 2024-03-01 2024-05-01 2024-07-01 2024-10-01 2025-01-01 2025-03-01 2025-05-01 2025-07-01"
 )
 ZONE_VERSIONS = versions("2018-09-01 2020-01-01 2020-06-01 2024-06-01")
-VNET = "Microsoft.Network/virtualNetworks"
-ENDPOINT = "Microsoft.Network/privateEndpoints"
-ZONE = "Microsoft.Network/privateDnsZones"
 
 
 def _before(change: Change) -> None:
@@ -44,19 +44,46 @@ TYPES = (
         VNET,
         keys=frozenset({"extendedLocation"}),
         required=("addressSpace.addressPrefixes",),
+        validate=subnets.validate_network,
+        may_delete=subnets.free_network,
         before_put=_before,
         after_put=_make_subnets,
         computed=_subnets,
     ),
-    _type(f"{VNET}/subnets", location="none", taggable=False),
-    _type("Microsoft.Network/networkSecurityGroups", defaults={"securityRules": []}, before_put=_before),
-    _type(ENDPOINT, keys=frozenset({"extendedLocation"}), required=("subnet.id",), defaults={"customDnsConfigs": []}),
-    _type(f"{ENDPOINT}/privateDnsZoneGroups", location="none", taggable=False),
-    _type(ZONE, versions=ZONE_VERSIONS, location="global", defaults={"numberOfRecordSets": 1}),
+    _type(
+        f"{VNET}/subnets",
+        location="none",
+        taggable=False,
+        validate=subnets.validate_subnet,
+        may_delete=subnets.free_subnet,
+    ),
+    _type(subnets.GROUP, defaults={"securityRules": []}, before_put=_before, may_delete=subnets.free_group),
+    _type(
+        ENDPOINT,
+        keys=frozenset({"extendedLocation"}),
+        required=("subnet.id",),
+        validate=private_link.validate_endpoint,
+        before_put=private_link.before_endpoint,
+        computed=private_link.computed_endpoint,
+    ),
+    _type(
+        f"{ENDPOINT}/privateDnsZoneGroups",
+        location="none",
+        taggable=False,
+        validate=private_link.validate_zone_group,
+    ),
+    _type(
+        ZONE,
+        versions=ZONE_VERSIONS,
+        location="global",
+        defaults={"numberOfRecordSets": 1},
+        may_delete=subnets.free_zone,
+    ),
     _type(
         f"{ZONE}/virtualNetworkLinks",
         versions=ZONE_VERSIONS,
         location="global",
         defaults={"virtualNetworkLinkState": "Completed"},
+        validate=subnets.validate_link,
     ),
 )

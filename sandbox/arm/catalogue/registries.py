@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sandbox.arm.catalogue.common import made_once, now, one_of, private_keys, regenerate, versions
+from sandbox.arm.catalogue.private_link import connections_to
 from sandbox.arm.checks import value_at
 from sandbox.arm.model import Action, Change, Json, Resource, ResourceType, View
 from sandbox.kernel.errors import AzureError
@@ -10,6 +11,15 @@ from sandbox.kernel.errors import AzureError
 
 def _validate(change: Change) -> None:
     one_of(change, "sku.name", value_at(change.resource.sku or {}, "name"), ("Basic", "Standard", "Premium"))
+    private = change.resource.properties.get("publicNetworkAccess") == "Disabled"
+    if (private or change.resource.properties.get("networkRuleSet")) and (change.resource.sku or {})[
+        "name"
+    ] != "Premium":
+        raise AzureError(
+            400,
+            "FeatureNotSupported",
+            f"Registry '{change.resource.name}': network rules are supported on Premium only.",
+        )
 
 
 def _before(change: Change) -> None:
@@ -20,7 +30,10 @@ def _before(change: Change) -> None:
 
 
 def _computed(registry: Resource, view: View) -> Json:
-    return {"loginServer": f"{registry.name.lower()}.azurecr.io", "privateEndpointConnections": []}
+    return {
+        "loginServer": f"{registry.name.lower()}.azurecr.io",
+        "privateEndpointConnections": connections_to(registry, view),
+    }
 
 
 async def _credentials(action: Action) -> Json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox.arm.catalogue.common import made_once, now, one_of, private_keys, regenerate, versions
+from sandbox.arm.catalogue.private_link import connections_to
 from sandbox.arm.checks import value_at
 from sandbox.arm.model import Action, Change, Json, Resource, ResourceType, View
 
@@ -49,7 +50,7 @@ def _computed_account(account: Resource, view: View) -> Json:
         "primaryEndpoints": endpoints(account, view),
         "primaryLocation": account.location,
         "statusOfPrimary": "available",
-        "privateEndpointConnections": [],
+        "privateEndpointConnections": connections_to(account, view),
         "encryption": account.properties.get("encryption")
         or {
             "keySource": "Microsoft.Storage",

@@ -1,4 +1,4 @@
-"""Microsoft.KeyVault: vaults and the secrets that the control plane can set."""
+"""Microsoft.KeyVault: vaults and the secrets and keys that the control plane can set."""
 
 from __future__ import annotations
 
@@ -35,6 +35,23 @@ def _computed_secret(secret: Resource, view: View) -> Json:
     return {"secretUri": uri, "secretUriWithVersion": f"{uri}/{secret.private['version']}"}
 
 
+def _validate_key(change: Change) -> None:
+    kind, size = change.resource.properties["kty"], change.resource.properties.get("keySize", 2048)
+    one_of(change, "properties.kty", kind, ("RSA", "RSA-HSM", "EC", "EC-HSM"))
+    if str(kind).startswith("RSA"):
+        one_of(change, "properties.keySize", size, (2048, 3072, 4096))
+
+
+def _before_key(change: Change) -> None:
+    """Only a new key gets a version: ARM changes the attributes of the one that is there."""
+    change.resource.private.setdefault("version", new_guid().replace("-", ""))
+
+
+def _computed_key(key: Resource, view: View) -> Json:
+    uri = f"https://{key.id.split('/')[8]}.vault.azure.net/keys/{key.name}"
+    return {"keyUri": uri, "keyUriWithVersion": f"{uri}/{key.private['version']}"}
+
+
 TYPES = (
     ResourceType(
         name=VAULT,
@@ -60,5 +77,15 @@ TYPES = (
         secrets=("properties.value",),
         before_put=_before_secret,
         computed=_computed_secret,
+    ),
+    ResourceType(
+        name=f"{VAULT}/keys",
+        versions=VERSIONS,
+        location="none",
+        provisioned=False,
+        required=("kty",),
+        validate=_validate_key,
+        before_put=_before_key,
+        computed=_computed_key,
     ),
 )

@@ -54,6 +54,7 @@ _ROWS = (
     ),
     _row("storage:BlobContainer", f"{_STORAGE}/blobServices/default/containers/{{containerName}}"),
     _row("storage:BlobServiceProperties", f"{_STORAGE}/blobServices/{{blobServicesName}}", singleton={"properties": {}}),
+    _row("storage:FileServiceProperties", f"{_STORAGE}/fileServices/{{fileServicesName}}", singleton={"properties": {}}),
     _row("storage:ManagementPolicy", f"{_STORAGE}/managementPolicies/{{managementPolicyName}}"),
     _row("storage:FileShare", f"{_STORAGE}/fileServices/default/shares/{{shareName}}"),
     _row("storage:Queue", f"{_STORAGE}/queueServices/default/queues/{{queueName}}"),
@@ -61,6 +62,11 @@ _ROWS = (
     # What a workspace needs
     _row("keyvault:Vault", "Microsoft.KeyVault/vaults/{vaultName}", immutable=("location",)),
     _row("keyvault:Secret", "Microsoft.KeyVault/vaults/{vaultName}/secrets/{secretName}"),
+    _row(
+        "keyvault:Key",
+        "Microsoft.KeyVault/vaults/{vaultName}/keys/{keyName}",
+        immutable=("properties.kty", "properties.keySize", "properties.curveName"),
+    ),
     _row(
         "containerregistry:Registry",
         "Microsoft.ContainerRegistry/registries/{registryName}",
@@ -190,6 +196,7 @@ _DESTINATION = _wrapped("endpointType")
 #: Classes inside types whose shape is not ARM's: (module, class without Args/Response).
 NESTED: Mapping[tuple[str, str], NestedClass] = {
     ("storage", "IPRule"): NestedClass(rename={"iPAddressOrRange": "value"}),
+    ("containerregistry", "IPRule"): NestedClass(rename={"iPAddressOrRange": "value"}),
     ("storage", "VirtualNetworkRule"): NestedClass(rename={"virtualNetworkResourceId": "id"}),
     ("storage", "Encryption"): NestedClass(
         rename={"keyVaultProperties": "keyvaultproperties", "encryptionIdentity": "identity"}

@@ -1,0 +1,131 @@
+"""The project's own roles: the exact actions of a rollout, of looking, and of a preview. No wildcards.
+
+`tests/sandbox/test_roles.py` rolls out and back with them, and with each action of the first taken out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+_ML = "Microsoft.MachineLearningServices/workspaces"
+_BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
+_METRICS = ("Microsoft.Insights/Metrics/Read", "Microsoft.Insights/MetricDefinitions/Read")
+
+
+class Where(Enum):
+    """The resource that a part of a role is assigned at."""
+
+    GROUP = "the resource group"
+    WORKSPACE = "the workspace"
+    JOURNAL = "the journal's container"
+    TOPIC = "the stack's topic"
+
+
+@dataclass(frozen=True, slots=True)
+class CustomRole:
+    """One role definition. `data_actions` are the services' own: blobs, events."""
+
+    title: str
+    description: str
+    actions: tuple[str, ...] = ()
+    data_actions: tuple[str, ...] = ()
+    assigned: tuple[Where, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Its name among Pulumi's resources and the outputs."""
+        return self.title.lower().replace(" ", "-")
+
+
+OPERATOR = CustomRole(
+    "Model Rollout Operator",
+    "Deploys models to online endpoints, moves their traffic and sends it back. Owns no infrastructure.",
+    actions=(
+        f"{_ML}/read",
+        f"{_ML}/models/versions/read",
+        f"{_ML}/environments/versions/read",
+        f"{_ML}/environments/versions/write",
+        f"{_ML}/codes/versions/read",
+        f"{_ML}/codes/versions/write",
+        f"{_ML}/codes/versions/startPendingUpload/action",
+        f"{_ML}/datastores/read",
+        f"{_ML}/datastores/listSecrets/action",
+        f"{_ML}/onlineEndpoints/read",
+        f"{_ML}/onlineEndpoints/write",
+        f"{_ML}/onlineEndpoints/listKeys/action",
+        f"{_ML}/onlineEndpoints/token/action",
+        f"{_ML}/onlineEndpoints/deployments/read",
+        f"{_ML}/onlineEndpoints/deployments/write",
+        f"{_ML}/onlineEndpoints/deployments/delete",
+        f"{_ML}/onlineEndpoints/deployments/getLogs/action",
+        *_METRICS,
+    ),
+    data_actions=(
+        f"{_BLOBS}/read",
+        f"{_BLOBS}/write",
+        "Microsoft.EventGrid/events/send/action",
+    ),
+    assigned=(Where.WORKSPACE, Where.JOURNAL, Where.TOPIC),
+)
+
+READER = CustomRole(
+    "Model Reader",
+    "Sees models, endpoints, deployments, their metrics and the rollouts' journal; changes nothing.",
+    actions=(
+        f"{_ML}/read",
+        f"{_ML}/models/read",
+        f"{_ML}/models/versions/read",
+        f"{_ML}/onlineEndpoints/read",
+        f"{_ML}/onlineEndpoints/deployments/read",
+        *_METRICS,
+    ),
+    data_actions=(f"{_BLOBS}/read",),
+    assigned=(Where.WORKSPACE, Where.JOURNAL),
+)
+
+#: What `pulumi preview` and `pulumi preview --refresh` read: every type that the program declares.
+PREVIEWER = CustomRole(
+    "Infrastructure Previewer",
+    "Shows what `pulumi up` would change; changes nothing and reads no keys.",
+    actions=(
+        "Microsoft.Resources/subscriptions/resourceGroups/read",
+        "Microsoft.Storage/storageAccounts/read",
+        "Microsoft.Storage/storageAccounts/blobServices/read",
+        "Microsoft.Storage/storageAccounts/blobServices/containers/read",
+        "Microsoft.Storage/storageAccounts/queueServices/queues/read",
+        "Microsoft.KeyVault/vaults/read",
+        "Microsoft.ContainerRegistry/registries/read",
+        "Microsoft.ManagedIdentity/userAssignedIdentities/read",
+        "Microsoft.OperationalInsights/workspaces/read",
+        "Microsoft.OperationalInsights/workspaces/savedSearches/read",
+        "Microsoft.Insights/components/read",
+        "Microsoft.Insights/actionGroups/read",
+        "Microsoft.Insights/metricAlerts/read",
+        "Microsoft.Insights/scheduledQueryRules/read",
+        "Microsoft.Insights/diagnosticSettings/read",
+        "Microsoft.Insights/webtests/read",
+        "Microsoft.Insights/workbooks/read",
+        f"{_ML}/read",
+        f"{_ML}/computes/read",
+        f"{_ML}/onlineEndpoints/read",
+        "Microsoft.Authorization/roleAssignments/read",
+        "Microsoft.Authorization/roleDefinitions/read",
+        "Microsoft.Authorization/locks/read",
+        "Microsoft.Consumption/budgets/read",
+        "Microsoft.EventGrid/topics/read",
+        "Microsoft.EventGrid/topics/eventSubscriptions/read",
+        "Microsoft.EventGrid/systemTopics/read",
+        "Microsoft.EventGrid/systemTopics/eventSubscriptions/read",
+        "Microsoft.Network/virtualNetworks/read",
+        "Microsoft.Network/virtualNetworks/subnets/read",
+        "Microsoft.Network/networkSecurityGroups/read",
+        "Microsoft.Network/privateEndpoints/read",
+        "Microsoft.Network/privateEndpoints/privateDnsZoneGroups/read",
+        "Microsoft.Network/privateDnsZones/read",
+        "Microsoft.Network/privateDnsZones/virtualNetworkLinks/read",
+    ),
+    assigned=(Where.GROUP,),
+)
+
+CUSTOM_ROLES = (OPERATOR, READER, PREVIEWER)

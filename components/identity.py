@@ -1,0 +1,157 @@
+"""Who works on the stack: CI's app registrations, trusted by federation and without a secret, and the project's roles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+
+from components.base import Placement, child
+from components.custom_roles import CUSTOM_ROLES, OPERATOR, PREVIEWER, READER, CustomRole, Where
+from components.settings import IdentitySettings
+
+#: What Entra ID asks of a token that is exchanged.
+AUDIENCE = "api://AzureADTokenExchange"
+GITHUB_ISSUER = "https://token.actions.githubusercontent.com"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IdentityArgs:
+    place: Placement
+    settings: IdentitySettings
+    #: The ids that roles are assigned at.
+    scopes: Mapping[Where, pulumi.Input[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """One workload that may become the app: exactly this subject, of this issuer."""
+
+    name: str
+    issuer: str
+    subject: str
+
+
+class Identity(pulumi.ComponentResource):
+    """Three custom roles and two apps: `operator` runs rollouts, `previewer` runs `pulumi preview` on pull requests.
+
+    Outputs: `client_ids` (by app), `role_ids` (role definition ids, by role).
+    """
+
+    client_ids: dict[str, pulumi.Output[str]]
+    role_ids: dict[str, str]
+
+    def __init__(self, name: str, args: IdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("rollouts:platform:Identity", name, None, opts)
+        self._name, self._args = name, args
+        self.role_ids = {}
+        self._roles = {role: self._define(role) for role in CUSTOM_ROLES}
+        self.client_ids = {}
+        self._build_app("operator", OPERATOR, operator_trusts(args.settings))
+        self._build_app("previewer", PREVIEWER, previewer_trusts(args.settings))
+        for group in args.settings.readers:
+            self._assign(f"reader-{group}", READER, group, "Group")
+        self.register_outputs({"client_ids": self.client_ids, "role_ids": self.role_ids})
+
+    def _define(self, role: CustomRole) -> pulumi.Resource:
+        from pulumi_azure_native import authorization
+
+        place = self._args.place
+        guid = place.names.guid("role", role.key)
+        self.role_ids[role.key] = (
+            f"/subscriptions/{place.subscription_id}/providers/Microsoft.Authorization/roleDefinitions/{guid}"
+        )
+        made: pulumi.Resource = authorization.RoleDefinition(
+            f"{self._name}-{role.key}",
+            role_definition_id=guid,
+            # A directory has each name once, and one directory may hold several stacks.
+            role_name=f"{role.title} ({place.names.workload}-{place.names.stack})",
+            role_type="CustomRole",
+            description=role.description,
+            permissions=[
+                authorization.PermissionArgs(
+                    actions=list(role.actions),
+                    not_actions=[],
+                    data_actions=list(role.data_actions),
+                    not_data_actions=[],
+                )
+            ],
+            assignable_scopes=[place.group_id],
+            scope=place.group_id,
+            opts=child(self, place),
+        )
+        return made
+
+    def _build_app(self, app: str, role: CustomRole, trusts: tuple[Trust, ...]) -> None:
+        """Nobody to trust, no app."""
+        if not trusts:
+            return
+        import pulumi_azuread as azuread
+
+        place = self._args.place
+        application = azuread.Application(
+            f"{self._name}-{app}",
+            display_name=f"{place.names.workload}-{place.names.stack}-{app}",
+            description=f"{role.title} of stack {place.names.stack}; signs in by federation only",
+            sign_in_audience="AzureADMyOrg",
+            prevent_duplicate_names=True,
+            opts=child(self, place),
+        )
+        principal = azuread.ServicePrincipal(
+            f"{self._name}-{app}-principal", client_id=application.client_id, opts=child(self, place)
+        )
+        for trust in trusts:
+            azuread.ApplicationFederatedIdentityCredential(
+                f"{self._name}-{app}-{trust.name}",
+                application_id=application.id,
+                display_name=trust.name,
+                audiences=[AUDIENCE],
+                issuer=trust.issuer,
+                subject=trust.subject,
+                opts=child(self, place),
+            )
+        self.client_ids[app] = application.client_id
+        self._assign(app, role, principal.object_id, "ServicePrincipal")
+
+    def _assign(self, who: str, role: CustomRole, principal_id: pulumi.Input[str], kind: str) -> None:
+        from pulumi_azure_native import authorization
+
+        args = self._args
+        for where in role.assigned:
+            name = f"{self._name}-{who}-at-{where.name.lower()}"
+            authorization.RoleAssignment(
+                name,
+                role_assignment_name=args.place.names.guid(name, role.key),
+                principal_id=principal_id,
+                principal_type=kind,
+                role_definition_id=self.role_ids[role.key],
+                scope=args.scopes[where],
+                opts=child(self, args.place, after=[self._roles[role]]),
+            )
+
+
+def operator_trusts(settings: IdentitySettings) -> tuple[Trust, ...]:
+    """Rollouts run from a branch or from an environment, which may ask for approvals; never from a pull request."""
+    github, azure = settings.github, settings.azure_devops
+    found = []
+    if github is not None:
+        base = f"repo:{github.repository}"
+        found = [Trust("github-branch", GITHUB_ISSUER, f"{base}:ref:refs/heads/{github.branch}")]
+        found += [
+            Trust(f"github-environment-{each}", GITHUB_ISSUER, f"{base}:environment:{each}")
+            for each in github.environments
+        ]
+    if azure is not None:
+        issuer = f"https://vstoken.dev.azure.com/{azure.organization_id}"
+        subject = f"sc://{azure.organization}/{azure.project}/{azure.service_connection}"
+        found.append(Trust("azure-devops", issuer, subject))
+    return tuple(found)
+
+
+def previewer_trusts(settings: IdentitySettings) -> tuple[Trust, ...]:
+    """Pull requests, whose code nobody has read yet: they may look, and no more."""
+    github = settings.github
+    if github is None or not github.pull_requests:
+        return ()
+    return (Trust("github-pull-request", GITHUB_ISSUER, f"repo:{github.repository}:pull_request"),)

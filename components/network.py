@@ -1,0 +1,149 @@
+"""The stack's network: a VNet with a subnet and its rules for each use, and the DNS zones of private endpoints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from components.base import Placement, child
+from components.network_settings import NetworkSettings
+
+#: Private endpoint group to the zones that its names live in (Azure's public cloud).
+ZONES: dict[str, tuple[str, ...]] = {
+    "blob": ("privatelink.blob.core.windows.net",),
+    "file": ("privatelink.file.core.windows.net",),
+    "queue": ("privatelink.queue.core.windows.net",),
+    "vault": ("privatelink.vaultcore.azure.net",),
+    "registry": ("privatelink.azurecr.io",),
+    "amlworkspace": ("privatelink.api.azureml.ms", "privatelink.notebooks.azure.net"),
+}
+_LAST_PRIORITY = 4096
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NetworkArgs:
+    place: Placement
+    settings: NetworkSettings
+
+
+class Network(pulumi.ComponentResource):
+    """A VNet with the subnets compute, aks and endpoints, closed towards the internet, and linked private DNS zones.
+
+    Outputs: `vnet_id`, `subnet_ids` (by use), `zone_ids` (by zone name).
+    """
+
+    vnet_id: pulumi.Output[str]
+    subnet_ids: dict[str, pulumi.Output[str]]
+    zone_ids: dict[str, pulumi.Output[str]]
+
+    def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("rollouts:platform:Network", name, None, opts)
+        self._name, self._args = name, args
+        vnet = self._build_vnet()
+        self.vnet_id = vnet.id
+        self.subnet_ids = self._build_subnets(vnet)
+        names = sorted({zone for zones in ZONES.values() for zone in zones})
+        self.zone_ids = {zone: self._build_zone(zone, vnet) for zone in names}
+        self.register_outputs({"vnet_id": self.vnet_id, "subnet_ids": self.subnet_ids})
+
+    def _build_vnet(self) -> Any:
+        from pulumi_azure_native import network
+
+        place = self._args.place
+        return network.VirtualNetwork(
+            self._name,
+            virtual_network_name=place.names.of("virtual network"),
+            resource_group_name=place.resource_group,
+            location=place.location,
+            address_space=network.AddressSpaceArgs(address_prefixes=[self._args.settings.address_space]),
+            tags=place.tags,
+            opts=child(self, place),
+        )
+
+    def _build_subnets(self, vnet: Any) -> dict[str, pulumi.Output[str]]:
+        """One after the other: a VNet refuses two changes at a time."""
+        from pulumi_azure_native import network
+
+        place, made = self._args.place, {}
+        previous: list[pulumi.Resource] = []
+        for use, cidr in self._args.settings.subnets.model_dump().items():
+            subnet = network.Subnet(
+                f"{self._name}-{use}",
+                subnet_name=use,
+                virtual_network_name=vnet.name,
+                resource_group_name=place.resource_group,
+                address_prefix=cidr,
+                # rules of the group hold for private endpoints too
+                private_endpoint_network_policies="Enabled",
+                network_security_group={"id": self._build_group(use).id},
+                opts=child(self, place, after=previous),
+            )
+            previous, made[use] = [subnet], subnet.id
+        return made
+
+    def _build_group(self, use: str) -> Any:
+        from pulumi_azure_native import network
+
+        place = self._args.place
+        rules = [_rule("deny-internet-in", "Deny", "Internet", "*", _LAST_PRIORITY)]
+        if use == "endpoints":
+            rules = [
+                _rule("allow-https-from-vnet", "Allow", "VirtualNetwork", "443", 100),
+                # file shares are mounted over SMB
+                _rule("allow-smb-from-vnet", "Allow", "VirtualNetwork", "445", 110),
+                _rule("deny-rest-in", "Deny", "*", "*", _LAST_PRIORITY),
+            ]
+        return network.NetworkSecurityGroup(
+            f"{self._name}-{use}-rules",
+            network_security_group_name=place.names.of("network security group", use),
+            resource_group_name=place.resource_group,
+            location=place.location,
+            security_rules=rules,
+            tags=place.tags,
+            opts=child(self, place),
+        )
+
+    def _build_zone(self, zone: str, vnet: Any) -> pulumi.Output[str]:
+        from pulumi_azure_native import privatedns
+
+        place = self._args.place
+        made = privatedns.PrivateZone(
+            f"{self._name}-{zone}",
+            private_zone_name=zone,
+            resource_group_name=place.resource_group,
+            location="global",
+            tags=place.tags,
+            opts=child(self, place),
+        )
+        privatedns.VirtualNetworkLink(
+            f"{self._name}-{zone}-link",
+            virtual_network_link_name="platform",
+            private_zone_name=made.name,
+            resource_group_name=place.resource_group,
+            location="global",
+            registration_enabled=False,
+            virtual_network={"id": vnet.id},
+            tags=place.tags,
+            opts=child(self, place),
+        )
+        identifier: pulumi.Output[str] = made.id
+        return identifier
+
+
+def _rule(name: str, access: str, source: str, port: str, priority: int) -> Any:
+    """An inbound rule for TCP, or for anything when it denies."""
+    from pulumi_azure_native import network
+
+    return network.SecurityRuleArgs(
+        name=name,
+        access=access,
+        direction="Inbound",
+        protocol="Tcp" if access == "Allow" else "*",
+        priority=priority,
+        source_address_prefix=source,
+        source_port_range="*",
+        destination_address_prefix="*",
+        destination_port_range=port,
+    )

@@ -1,0 +1,45 @@
+"""Cost lines of the network and of the model registry. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from contract.outputs import CostLine
+
+if TYPE_CHECKING:
+    from components.prices import PriceBook
+    from components.settings import Settings
+
+#: blob, file, vault, registry, workspace; and the queue where events wait in one.
+_ENDPOINTS = 5
+_ZONES = 7
+
+
+def network_lines(settings: Settings, book: PriceBook) -> Iterator[CostLine]:
+    """Private endpoints with their zones, and the managed firewall."""
+    network, prices = settings.network, book.network
+    if network.enabled:
+        waits = any(each.webhook_url is None for each in settings.events.subscriptions.values())
+        count, size = _ENDPOINTS + waits, settings.usage.private_gb
+        usd = count * prices.private_endpoint_hour * book.hours_per_month
+        usd += size * prices.private_endpoint_gb + _ZONES * prices.dns_zone_month
+        basis = f"{count} private endpoints at {prices.private_endpoint_hour:g} USD an hour, {size:g} GB, {_ZONES} DNS zones"
+        yield _line("network", usd, f"{basis}; list, unverified")
+    if network.outbound_hosts:
+        hourly = prices.firewall_hour[network.firewall]
+        basis = f"{network.firewall} firewall for {len(network.outbound_hosts)} hosts at {hourly:g} USD an hour"
+        yield _line("managed firewall", hourly * book.hours_per_month, f"{basis}; list, unverified")
+
+
+def model_registry_lines(settings: Settings, book: PriceBook) -> Iterator[CostLine]:
+    """The registry's own Premium container registry in each region; models are in `storage`'s estimate."""
+    if settings.model_registry.create:
+        regions = 1 + len(settings.model_registry.regions)
+        price, days = book.registry_day["Premium"], book.hours_per_month / 24
+        basis = f"{regions} region(s) x Premium container registry, {days:.1f} days at {price:g} USD"
+        yield _line("model registry", regions * price * days, basis)
+
+
+def _line(component: str, usd: float, basis: str) -> CostLine:
+    return CostLine(component=component, monthly_usd=round(usd, 2), basis=basis)

@@ -1,0 +1,99 @@
+"""Rules on the whole of a prod stack: what must be there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from policy.model import UNKNOWN, Finding, Resource, StackRule, at, listed
+
+LEAST_INSTANCES = 2
+#: What a private endpoint connects to, by Azure's group id.
+_PRIVATE = ("amlworkspace", "blob", "vault", "registry")
+_PRECIOUS = (
+    "resources:ResourceGroup",
+    "storage:StorageAccount",
+    "keyvault:Vault",
+    "machinelearningservices:Workspace",
+    "machinelearningservices:OnlineEndpoint",
+)
+_LOCKS = (
+    "authorization:ManagementLockByScope",
+    "authorization:ManagementLockAtResourceGroupLevel",
+    "authorization:ManagementLockAtResourceLevel",
+)
+
+
+def _of(resources: Sequence[Resource], *types: str) -> list[Resource]:
+    return [each for each in resources if each.type in types]
+
+
+def budget(resources: Sequence[Resource]) -> Iterator[Finding]:
+    """Someone hears of it when money runs out."""
+    if not any(at(each.props, "notifications") for each in _of(resources, "consumption:Budget")):
+        yield Finding("no budget with notifications; set `budget.enabled: true` and `budget.notifyAt`")
+
+
+def alerts(resources: Sequence[Resource]) -> Iterator[Finding]:
+    """Someone is told when it fails."""
+    rules = _of(resources, "monitor:MetricAlert", "monitor:ScheduledQueryRule")
+    if _of(resources, "machinelearningservices:OnlineEndpoint") and not any(
+        at(each.props, "enabled") is not False and at(each.props, "actions") for each in rules
+    ):
+        yield Finding("no alert rule with an action group; set `alerts.enabled: true`")
+
+
+def two_instances(resources: Sequence[Resource]) -> Iterator[Finding]:
+    """One machine fails, the other serves."""
+    for stack in _of(resources, "pulumi:pulumi:Stack"):
+        counts = at(stack.props, "endpoint_instance_counts")
+        if counts is UNKNOWN:
+            continue
+        if not counts:
+            if _of(resources, "machinelearningservices:OnlineEndpoint"):
+                yield Finding("output endpoint_instance_counts is missing: it says how many machines a deployment has")
+            continue
+        for name, count in counts.items():
+            if count is not UNKNOWN and count < LEAST_INSTANCES:
+                yield Finding(f"endpoint {name}: {count:g} instance; set `endpoints.{name}.instanceCount` to 2 or more")
+
+
+def private_endpoints(resources: Sequence[Resource]) -> Iterator[Finding]:
+    """Workspace, blobs, vault and registry are reached inside the network."""
+    if not _of(resources, "machinelearningservices:Workspace"):
+        return
+    found: set[str] = set()
+    for each in _of(resources, "network:PrivateEndpoint"):
+        for connection in listed(at(each.props, "privateLinkServiceConnections")):
+            found |= {group for group in listed(at(connection, "groupIds")) if isinstance(group, str)}
+    missing = [group for group in _PRIVATE if group not in found]
+    if missing:
+        yield Finding(f"no private endpoint for: {', '.join(missing)}")
+
+
+def lock(resources: Sequence[Resource]) -> Iterator[Finding]:
+    """Nobody deletes prod in the portal."""
+    levels = {at(each.props, "level") for each in _of(resources, *_LOCKS)}
+    if not levels & {"CanNotDelete", "ReadOnly"}:
+        yield Finding("no lock with level CanNotDelete on what holds data")
+
+
+def protected(resources: Sequence[Resource]) -> Iterator[Finding]:
+    """Pulumi refuses to delete or replace what holds data or serves."""
+    for each in _of(resources, *_PRECIOUS):
+        if not each.protect:
+            yield Finding(f"{each.name} is not protected; set `protectData: true`", each.urn)
+
+
+RULES = (
+    StackRule(name="prod-budget", description="Prod has a budget.", check=budget, prod_only=True),
+    StackRule(name="prod-alerts", description="Prod has alerts.", check=alerts, prod_only=True),
+    StackRule(name="prod-two-instances", description="Prod serves from two machines.", check=two_instances, prod_only=True),
+    StackRule(
+        name="prod-private-endpoints",
+        description="Prod is reached through private endpoints.",
+        check=private_endpoints,
+        prod_only=True,
+    ),
+    StackRule(name="prod-lock", description="Prod has a lock.", check=lock, prod_only=True),
+    StackRule(name="prod-protected", description="Prod's data is protected.", check=protected, prod_only=True),
+)  # fmt: skip

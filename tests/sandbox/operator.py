@@ -1,0 +1,207 @@
+"""A stack with its own roles on a sandbox of its own, and the `rollout` command as CI's federated app runs it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from components.identity import GITHUB_ISSUER
+from contract import StackOutputs
+from rollout.cli import app
+from rollout.cli.output import console, errors
+from sandbox import lifecycle
+from tests.sandbox.conftest import RunningSandbox, running
+from tests.sandbox.engine import Engine, copy_project
+
+REPOSITORY = "repo:example/azureml-rollouts"
+CONDA = "dependencies:\n- python=3.11\n- pip:\n  - azureml-inference-server-http==1.5.1\n"
+SCORER = (
+    'import json\ndef init():\n    pass\ndef run(data):\n    return ["{name}"] * len(json.loads(data)["input_data"])\n'
+)
+PAYLOAD = '{"input_data": [[1], [2]]}'
+#: A policy minute is a second.
+TIME_SCALE = 60.0
+ROLE_VERSION = "2022-04-01"
+
+
+@dataclass
+class Company:
+    """One stack that is up, the files that a job checks out, and who signs in."""
+
+    sandbox: RunningSandbox
+    engine: Engine
+    outputs: StackOutputs
+    folder: Path
+
+    def code(self, name: str) -> str:
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        (folder / "score.py").write_text(SCORER.format(name=name))
+        (folder / "conda.yaml").write_text(CONDA)
+        return str(folder)
+
+    def job_environment(self, client: str, subject: str) -> dict[str, str]:
+        """The variables of a CI job: a token file of the CI system, and no secret."""
+        job = self.folder / f"{client}.jwt"
+        job.write_text(self.sandbox.admin.federated_token(f"{REPOSITORY}:{subject}", issuer=GITHUB_ISSUER))
+        client_id = self.outputs.identity.client_ids[client]
+        return {
+            **dict.fromkeys(("AZURE_CLIENT_SECRET", "ARM_CLIENT_SECRET"), ""),
+            **dict.fromkeys(("AZURE_CLIENT_ID", "ARM_CLIENT_ID"), client_id),
+            "AZURE_FEDERATED_TOKEN_FILE": str(job),
+            "ARM_USE_OIDC": "true",
+            "ARM_OIDC_TOKEN": job.read_text(),
+        }
+
+    def sign_in(self, patch: pytest.MonkeyPatch, client: str, subject: str) -> None:
+        """This process becomes the job."""
+        for name, value in self.job_environment(client, subject).items():
+            # azure-identity takes an empty secret for one.
+            patch.setenv(name, value) if value else patch.delenv(name, raising=False)
+
+    def end_what_is_under_way(self) -> None:
+        """A rollout that failed half-way is sent back; none is no error."""
+        if '"active": true' in self.rollout("status", "--json"):
+            self.rollout("abort", "--reason", "the role was incomplete", "--force")
+
+    def rollout(self, command: str, *options: str, ok: bool = True) -> str:
+        """`rollout COMMAND churn ...` in this process; what it printed, errors too."""
+        console.cache_clear()
+        errors.cache_clear()
+        file, printed = str(self.folder / "outputs.json"), io.StringIO()
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+            code = app.run([command, "churn", "--stack", "", "--outputs", file, *options])
+        # Lines are broken to the terminal's width.
+        said = " ".join(printed.getvalue().split())
+        assert (code == 0) == ok, said
+        return said
+
+    def start(self, name: str, *options: str, ok: bool = True) -> str:
+        """Roll the model out with a scorer that answers `name`."""
+        (self.folder / "payload.json").write_text(PAYLOAD)
+        payload = str(self.folder / "payload.json")
+        return self.rollout(
+            "start", "--model", "tiny:1", "--code", self.code(name), "--name", name, "--payload", payload, "--yes",
+            *options, ok=ok,
+        )  # fmt: skip
+
+    def weights(self) -> dict[str, int]:
+        return {name: each for name, each in self.live()["properties"]["traffic"].items() if each}
+
+    def live(self) -> dict[str, Any]:
+        return dict(self.arm("GET", self.outputs.endpoints["churn"].id, "2024-04-01").json())
+
+    def arm(
+        self, method: str, path: str, version: str, body: Any = None, session: requests.Session | None = None
+    ) -> requests.Response:
+        """A call to ARM, as the owner unless a session is given."""
+        url = f"{self.sandbox.settings.url('arm')}{path}"
+        return (session or self.sandbox.session()).request(
+            method, url, params={"api-version": version}, json=body, timeout=30
+        )
+
+    def session(self, client: str, subject: str, resource: str = "https://management.azure.com") -> requests.Session:
+        """Requests with the app's token, got by client assertion."""
+        settings = self.sandbox.settings
+        session = requests.Session()
+        session.trust_env = False
+        session.verify = self.sandbox.env["SSL_CERT_FILE"]
+        answer = session.post(
+            f"{settings.url('login')}/{settings.tenant_id}/oauth2/v2.0/token",
+            data={
+                "grant_type": "client_credentials",
+                "client_id": self.outputs.identity.client_ids[client],
+                "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+                "client_assertion": self.sandbox.admin.federated_token(f"{REPOSITORY}:{subject}", issuer=GITHUB_ISSUER),
+                "scope": f"{resource}/.default",
+            },
+            timeout=10,
+        )
+        answer.raise_for_status()
+        session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        return session
+
+    @contextlib.contextmanager
+    def without(self, role: str, action: str) -> Iterator[None]:
+        """The role with one action less."""
+        path = f"{self.group_id}/providers/{self.outputs.identity.role_ids[role].partition('/providers/')[2]}"
+        whole = self.arm("GET", path, ROLE_VERSION).json()
+        less = json.loads(json.dumps(whole))
+        for permission in less["properties"]["permissions"]:
+            for kind in ("actions", "dataActions"):
+                permission[kind] = [each for each in permission[kind] if each != action]
+        assert less != whole, f"{role} does not have {action}"
+        assert self.arm("PUT", path, ROLE_VERSION, less).ok
+        try:
+            yield
+        finally:
+            assert self.arm("PUT", path, ROLE_VERSION, whole).ok
+
+    @property
+    def group_id(self) -> str:
+        return f"/subscriptions/{self.outputs.subscription_id}/resourceGroups/{self.outputs.resource_group}"
+
+    @contextlib.contextmanager
+    def customers(self) -> Iterator[None]:
+        """Requests as long as the block lasts, twenty a second."""
+        endpoint = self.outputs.endpoints["churn"]
+        keys = self.arm("POST", f"{endpoint.id}/listKeys", "2024-04-01").json()
+        session, stop = requests.Session(), threading.Event()
+        session.trust_env, session.verify = False, self.sandbox.env["SSL_CERT_FILE"]
+        session.headers.update({"Authorization": f"Bearer {keys['primaryKey']}", "Content-Type": "application/json"})
+
+        def ask() -> None:
+            while not stop.wait(0.05):
+                session.post(endpoint.scoring_uri, data=PAYLOAD, timeout=10)
+
+        thread = threading.Thread(target=ask, daemon=True)
+        thread.start()
+        try:
+            # Five policy minutes of requests: what a plan looks at.
+            time.sleep(5.0)
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+
+@contextlib.contextmanager
+def company(folder: Path) -> Iterator[Company]:
+    """The dev stack, up, with a registered model."""
+    home = folder / "home"
+    lifecycle.up(home, lifecycle.Options(time_scale=TIME_SCALE, metrics_lag_seconds=0.0))
+    sandbox = running(home)
+    try:
+        engine = Engine(copy_project(folder / "project"), sandbox.env)
+        engine.up("dev")
+        document = engine.outputs("dev")
+        (folder / "outputs.json").write_text(json.dumps(document))
+        made = Company(sandbox, engine, StackOutputs.model_validate(document["rollout"]), folder)
+        with pytest.MonkeyPatch.context() as patch:
+            sandbox.use(patch)
+            register(made)
+        yield made
+    finally:
+        lifecycle.down(home)
+
+
+def register(made: Company) -> None:
+    """The model `tiny:1`, by the owner."""
+    from azure.ai.ml.entities import Model
+
+    from rollout.azure.cloud import cloud_from_environment
+
+    weights = made.folder / "weights.bin"
+    weights.write_bytes(b"weights")
+    client = cloud_from_environment().ml_client(made.outputs)
+    client.models.create_or_update(Model(name="tiny", version="1", path=str(weights), type="custom_model"))
