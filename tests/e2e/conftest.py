@@ -16,7 +16,7 @@ from rollout.cli.session import open_session
 from tests.e2e.shop import Shop, provisioned
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     with (
         provisioned(tmp_path_factory.mktemp("shop")) as (stage, webhook, outputs),
@@ -50,7 +50,7 @@ def shop(running_shop: Shop) -> Iterator[Shop]:
     running_shop.settle()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def example(running_shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
     """examples/blue_green.py under way, away from this repository, so that nothing of it can be imported.
 
