@@ -46,13 +46,27 @@ def test_a_killed_sandbox_comes_back_with_its_deployments(own: RunningSandbox, t
         lifecycle.up(own.home)
         after = wait_for_score(workspace, "phoenix-1", key, old=before["pid"])
         assert after["model"] == before["model"]
-        assert not Path(f"/proc/{before['pid']}").exists()
+        assert ended(before["pid"])
         shown = workspace.send("GET", "onlineEndpoints/phoenix-1").json()["properties"]
         assert (shown["traffic"], shown["provisioningState"]) == ({"blue": 100}, "Succeeded")
 
         lifecycle.down(own.home)
-        assert not Path(f"/proc/{after['pid']}").exists()
+        assert ended(after["pid"])
         assert list((own.home / "serving").rglob("*.pid")) == []
+
+
+def ended(pid: object, seconds: float = 15) -> bool:
+    """Whether the process ends soon. A zombie has: orphans stay so until somebody collects them."""
+    assert isinstance(pid, int)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def wait_for_score(workspace: Workspace, endpoint: str, key: str, old: int) -> dict[str, object]:
