@@ -96,18 +96,18 @@ def _known(parts: Sequence[int | str], model: type[BaseModel]) -> str:
 def _keys_at(parts: Sequence[int | str], model: type[BaseModel]) -> list[str]:
     for part in parts:
         inner = next(
-            (_model_in(field.annotation) for name, field in model.model_fields.items() if part in (name, field.alias)),
+            (model_in(field.annotation) for name, field in model.model_fields.items() if part in (name, field.alias)),
             None,
         )
         model = inner or model
     return [to_camel(name) for name in model.model_fields if name not in ("stack", "location")]
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def model_in(annotation: Any) -> type[BaseModel] | None:
     """The model inside `X`, `X | None`, `dict[str, X]` or `Annotated[X, ...]`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for inner in get_args(annotation) if (found := _model_in(inner))), None)
+    return next((found for inner in get_args(annotation) if (found := model_in(inner))), None)
 
 
 def _shown(value: Any) -> str:

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 import pulumi
 
 from components.base import Placement
-from components.encryption import Encryption, EncryptionArgs
-from components.events import queued
-from components.locks import Locks, LocksArgs
-from components.model_registry import ModelRegistry, ModelRegistryArgs
-from components.network import Network, NetworkArgs
-from components.observability import Observability
-from components.prices import price_book
-from components.private_endpoints import PrivateEndpoints, PrivateEndpointsArgs
-from components.reach import reach_of
+from components.cost.prices import price_book
+from components.events.topics import queued
+from components.network.private_endpoints import PrivateEndpoints, PrivateEndpointsArgs
+from components.network.reach import reach_of
+from components.network.vnet import Network, NetworkArgs
+from components.observability.logs import Observability
 from components.settings import Settings
-from components.storage import Storage, StorageArgs
-from components.workspace import Workspace, WorkspaceArgs
+from components.workspace.encryption import Encryption, EncryptionArgs
+from components.workspace.locks import Locks, LocksArgs
+from components.workspace.model_registry import ModelRegistry, ModelRegistryArgs
+from components.workspace.storage import Storage, StorageArgs
+from components.workspace.workspace import Workspace, WorkspaceArgs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pulumi
 
-from components.prices import estimate
-from components.settings import EndpointSettings, Settings
+from components.cost.prices import estimate
+from components.serving.settings import EndpointSettings
+from components.settings import Settings
 from contract.outputs import StackOutputs
 
 if TYPE_CHECKING:

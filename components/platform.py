@@ -6,20 +6,20 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.alerts import AlertsArgs, EndpointAlerts
 from components.base import Placement, standard_tags
-from components.budget import Budget, BudgetArgs
-from components.compute import Clusters, ClustersArgs
+from components.compute.clusters import Clusters, ClustersArgs
 from components.config import names_of
-from components.custom_roles import Where
-from components.endpoint import Endpoint, EndpointArgs
-from components.events import Events, EventsArgs
+from components.cost.budget import Budget, BudgetArgs
+from components.events.topics import Events, EventsArgs
 from components.foundation import Foundation, build_foundation, lock_data
-from components.identity import Identity, IdentityArgs
-from components.observability import Observability, ObservabilityArgs
+from components.identity.apps import Identity, IdentityArgs
+from components.identity.custom_roles import Where
+from components.observability.alerts import AlertsArgs, EndpointAlerts
+from components.observability.logs import Observability, ObservabilityArgs
+from components.serving.endpoint import Endpoint, EndpointArgs
 from components.settings import Settings
-from components.storage import Storage
-from components.workspace import Workspace
+from components.workspace.storage import Storage
+from components.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from components import naming
 from components.config_errors import Problem, missing
-from components.network_rules import problems_of_network
+from components.network.problems import problems_of_network
 from components.settings import Settings
 
 _DEFAULT_GATES = {"dev": None, "staging": None, "prod": ("f1", "auc")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from components.prices import price_book, training_sizes
+from components.cost.prices import price_book, training_sizes
 from policy.model import ResourceRule, at, known_and_not, listed
 
 REQUIRED_TAGS = ("project", "stack", "environment", "owner", "cost-center")
@@ -44,11 +44,11 @@ def priced(type_: str, props: Mapping[str, Any], environment: str) -> Iterator[s
     if type_ in checks:
         path, allowed = checks[type_]
         if known_and_not(at(props, path), *allowed, None):
-            yield f"{path} {at(props, path)!r} is not in components/prices.yaml; allowed: {', '.join(allowed)}"
+            yield f"{path} {at(props, path)!r} is not in components/cost/prices.yaml; allowed: {', '.join(allowed)}"
     if type_ == "containerservice:ManagedCluster":
         for pool in listed(at(props, "agentPoolProfiles")):
             if known_and_not(at(pool, "vmSize"), *book.virtual_machines):
-                yield f"pool {at(pool, 'name')!r}: vmSize {at(pool, 'vmSize')!r} is not in components/prices.yaml"
+                yield f"pool {at(pool, 'name')!r}: vmSize {at(pool, 'vmSize')!r} is not in components/cost/prices.yaml"
 
 
 def scale_to_zero(type_: str, props: Mapping[str, Any], environment: str) -> Iterator[str]:

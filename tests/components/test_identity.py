@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from components.config import SettingsError
-from components.custom_roles import CUSTOM_ROLES, OPERATOR, PREVIEWER, READER
+from components.identity.custom_roles import CUSTOM_ROLES, OPERATOR, PREVIEWER, READER
 from sandbox.plugins.azure_native.catalogue import CATALOGUE
 from tests.components.mocks import Run, settings_of
 from tests.components.test_platform import deploy

@@ -11,8 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components import live_traffic
-from components.live_traffic import IGNORED, Carrier, LiveTrafficUnknown, TrafficMoved, carry, is_absent, moved, weights
+from components.serving import live_traffic
+from components.serving.live_traffic import (
+    IGNORED,
+    Carrier,
+    LiveTrafficUnknown,
+    TrafficMoved,
+    carry,
+    is_absent,
+    moved,
+    weights,
+)
 
 DECLARED: dict[str, Any] = {
     "location": "eastus",

@@ -15,9 +15,9 @@ from tests.sandbox.tiny_azure import TinyAzure
 PROGRAM = """
 import pulumi
 from components.base import Placement
-from components.endpoint import Endpoint, EndpointArgs
+from components.serving.endpoint import Endpoint, EndpointArgs
 from components.naming import Names
-from components.settings import EndpointSettings
+from components.serving.settings import EndpointSettings
 
 settings = EndpointSettings.model_validate({"model": "churn", "instanceType": "Standard_DS2_v2"})
 place = Placement(

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
-from components import network_settings
-from components.network import ZONES
+from components.network.vnet import ZONES
 from tests.components.mocks import Run, stack_values
 from tests.components.test_platform import deploy
 
@@ -149,13 +147,3 @@ def test_a_datastore_keeps_no_key(everything: Run) -> None:
     assert store.inputs["name"] == "raw_data", "Azure ML takes no hyphens here"
     assert store.inputs["properties"]["credentials"] == {"credentialsType": "None"}
     assert "storage-raw-data" in store.depends_on
-
-
-def test_every_key_is_described() -> None:
-    models = [
-        each for each in vars(network_settings).values() if isinstance(each, type) and issubclass(each, BaseModel)
-    ]
-    for model in models:
-        for name, field in model.model_fields.items():
-            is_block = isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-            assert is_block or field.description, f"{model.__name__}.{name} has no description"

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from components.identity import GITHUB_ISSUER
+from components.identity.apps import GITHUB_ISSUER
 from contract import StackOutputs
 from rollout.cli import app
 from rollout.cli.output import console, errors

@@ -24,7 +24,7 @@ def test_the_stacks_of_this_repository_pass(engine: Engine, stack: str) -> None:
 
 
 def test_what_warns_in_dev_stops_prod(engine: Engine) -> None:
-    source = engine.project / "components" / "storage.py"
+    source = engine.project / "components" / "workspace" / "storage.py"
     right = source.read_text()
     source.write_text(right.replace('"TLS1_2"', '"TLS1_0"'))
     exported = engine.project / "components" / "outputs.py"

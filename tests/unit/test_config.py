@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from components import settings as settings_module
 from components.config import decode, parse
-from components.config_errors import SettingsError
+from components.config_errors import SettingsError, model_in
+from components.fields import Block
 from components.settings import Settings
 from tests.components.mocks import settings_of, stack_values
 
@@ -155,11 +155,15 @@ def test_values_arrive_as_json_text_or_plain(text: str, value: Any) -> None:
     assert decode(text) == value
 
 
+def _blocks(model: type[BaseModel]) -> set[type[BaseModel]]:
+    inner = {type_ for field in model.model_fields.values() if (type_ := model_in(field.annotation))}
+    return {model, *(each for type_ in inner if issubclass(type_, Block) for each in _blocks(type_))}
+
+
 def test_every_key_is_described() -> None:
-    models = [each for each in vars(settings_module).values() if isinstance(each, type) and issubclass(each, BaseModel)]
-    mine = [model for model in models if model.__module__ == settings_module.__name__]
-    assert Settings in mine
-    for model in mine:
+    blocks = _blocks(Settings)
+    assert len(blocks) > 15
+    for model in blocks:
         for name, field in model.model_fields.items():
             is_block = isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
             assert is_block or field.description, f"{model.__name__}.{name} has no description"

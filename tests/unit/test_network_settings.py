@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.config import SettingsError, parse
-from components.network_prices import model_registry_lines, network_lines
-from components.prices import price_book
+from components.cost.prices import price_book
+from components.network.costs import model_registry_lines, network_lines
 from tests.components.mocks import settings_of, stack_values
 
 OPEN = {"enabled": True, "publicAccess": True}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.prices import estimate, price_book, serving_sizes
+from components.cost.prices import estimate, price_book, serving_sizes
 from components.settings import Settings
 from tests.components.mocks import settings_of, stack_values
 

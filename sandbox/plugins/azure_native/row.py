@@ -125,3 +125,17 @@ class NestedClass:
 
     keep: frozenset[str] | None = None
     rename: Mapping[str, str] = field(default_factory=lambda: _NONE)
+
+
+def row(token: str, path: str, **differences: Any) -> Row:
+    """A row; collections may be given as tuples. A path without a leading slash or brace is below a resource group."""
+    full = path if path.startswith(("/", "{")) else f"{GROUP}/providers/{path}"
+    for name in ("inner", "immutable", "query"):
+        if name in differences:
+            differences[name] = frozenset(differences[name])
+    return Row(token=token, path=full, **differences)
+
+
+def wrapped(*keep: str) -> NestedClass:
+    """A class that ARM wraps in `properties`, all but the fields in `keep`."""
+    return NestedClass(keep=frozenset(keep))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from components.network_settings import NetworkSettings
+from components.network.settings import NetworkSettings
 
 if TYPE_CHECKING:
     from pulumi_azure_native import machinelearningservices as ml

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pulumi
 
 from components.base import Placement, child
-from components.custom_roles import CUSTOM_ROLES, OPERATOR, PREVIEWER, READER, CustomRole, Where
-from components.settings import IdentitySettings
+from components.identity.custom_roles import CUSTOM_ROLES, OPERATOR, PREVIEWER, READER, CustomRole, Where
+from components.identity.settings import IdentitySettings
 
 #: What Entra ID asks of a token that is exchanged.
 AUDIENCE = "api://AzureADTokenExchange"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components.base import Placement, child
-from components.settings import AlertSettings
+from components.observability.settings import AlertSettings
 
 METRIC_NAMESPACE = "Microsoft.MachineLearningServices/workspaces/onlineEndpoints"
 #: As the rollout counts: the scorer's errors (424), time-outs (408), too busy (429) and the platform's 5xx.

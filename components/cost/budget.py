@@ -9,7 +9,7 @@ from typing import Any
 import pulumi
 
 from components.base import Placement, child
-from components.settings import BudgetSettings
+from components.cost.settings import BudgetSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

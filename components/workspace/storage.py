@@ -9,10 +9,10 @@ from typing import Any
 import pulumi
 
 from components.base import Placement, child
-from components.encryption import EncryptionKey
 from components.naming import DEAD_LETTERS, JOURNAL
-from components.reach import OPEN, Reach
-from components.settings import StorageSettings
+from components.network.reach import OPEN, Reach
+from components.workspace.encryption import EncryptionKey
+from components.workspace.settings import StorageSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

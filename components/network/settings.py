@@ -1,16 +1,13 @@
-"""Settings of the network, of customer-managed keys, of the model registry and of datastores. Part of `components.settings`."""
+"""Settings of the network. Part of `components.settings`."""
 
 from __future__ import annotations
 
 from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, Field
 
-
-class _Block(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
+from components.fields import Block
 
 
 def _cidr(value: str) -> str:
@@ -38,7 +35,7 @@ PublicCidr = Annotated[Cidr, AfterValidator(_public)]
 Host = Annotated[str, Field(pattern=r"^(\*\.)?([a-z0-9-]+\.)+[a-z]{2,}$", max_length=253)]
 
 
-class SubnetSettings(_Block):
+class SubnetSettings(Block):
     compute: PrivateCidr = Field(
         default="10.20.0.0/20", description="build agents in the VNet, and clusters while isolation is Disabled"
     )
@@ -46,7 +43,7 @@ class SubnetSettings(_Block):
     endpoints: PrivateCidr = Field(default="10.20.32.0/24", description="private endpoints")
 
 
-class NetworkSettings(_Block):
+class NetworkSettings(Block):
     enabled: bool = Field(default=False, description="VNet, private DNS zones and private endpoints; prod needs true")
     address_space: PrivateCidr = Field(default="10.20.0.0/16", description="address range of the VNet")
     subnets: SubnetSettings = SubnetSettings()
@@ -67,37 +64,3 @@ class NetworkSettings(_Block):
     firewall: Literal["Basic", "Standard"] = Field(
         default="Basic", description="managed firewall behind outboundHosts; billed by the hour once there is a host"
     )
-
-
-class EncryptionSettings(_Block):
-    customer_managed_key: bool = Field(
-        default=False,
-        description="storage and workspace are encrypted with a key of the stack's own vault; fixed at the workspace's creation",
-    )
-    key_size: Literal[2048, 3072, 4096] = Field(default=3072, description="bits of the RSA key")
-    rotate_after_days: int = Field(default=365, ge=30, le=730, description="days until the vault makes a new version")
-
-
-class ModelRegistrySettings(_Block):
-    """The registry that models are promoted through: one stack creates it, the others name it."""
-
-    create: bool = Field(default=False, description="this stack owns the registry")
-    name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}$")] | None = Field(
-        default=None, description="registry name; needed to use another stack's, none: made from the workload"
-    )
-    resource_group: str | None = Field(default=None, description="its resource group, where another stack owns it")
-    regions: tuple[str, ...] = Field(
-        default=(), description="regions that keep copies, besides the stack's own; only with `create`"
-    )
-
-    @property
-    def used(self) -> bool:
-        """The stack has to do with a registry at all."""
-        return self.create or self.name is not None
-
-
-class DatastoreSettings(_Block):
-    container: Annotated[str, Field(pattern=r"^[a-z0-9](-?[a-z0-9])+$", min_length=3, max_length=63)] = Field(
-        description="blob container of the stack's storage account; made with the datastore"
-    )
-    description: str = Field(default="", max_length=250, description="shown in the studio")

@@ -8,9 +8,9 @@ from typing import Any
 import pulumi
 
 from components.base import Placement, child
-from components.network_settings import ModelRegistrySettings
-from components.reach import Reach
-from components.roles import Role, assign
+from components.identity.roles import Role, assign
+from components.network.reach import Reach
+from components.workspace.settings import ModelRegistrySettings
 
 _TYPE = "Microsoft.MachineLearningServices/registries"
 

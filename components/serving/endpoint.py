@@ -8,8 +8,8 @@ from typing import Any
 import pulumi
 
 from components.base import Placement, child
-from components.live_traffic import Carrier
-from components.settings import EndpointSettings
+from components.serving.live_traffic import Carrier
+from components.serving.settings import EndpointSettings
 
 LOG_CATEGORIES = ("AmlOnlineEndpointTrafficLog", "AmlOnlineEndpointConsoleLog", "AmlOnlineEndpointEventLog")
 

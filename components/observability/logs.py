@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 
 from components.base import Placement, child
-from components.settings import AlertSettings, LogSettings
+from components.observability.settings import AlertSettings, LogSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

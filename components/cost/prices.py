@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from components.network_prices import model_registry_lines, network_lines
+from components.network.costs import model_registry_lines, network_lines
 from contract.outputs import Cost, CostLine
 
 if TYPE_CHECKING:
-    from components.settings import ClusterSettings, EndpointSettings, Settings
+    from components.compute.settings import ClusterSettings
+    from components.serving.settings import EndpointSettings
+    from components.settings import Settings
 
 Usd = Annotated[float, Field(ge=0)]
 

@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 
 from components.base import Placement, child
-from components.network_settings import NetworkSettings
+from components.network.settings import NetworkSettings
 
 #: Private endpoint group to the zones that its names live in (Azure's public cloud).
 ZONES: dict[str, tuple[str, ...]] = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from contract.outputs import CostLine
 
 if TYPE_CHECKING:
-    from components.prices import PriceBook
+    from components.cost.prices import PriceBook
     from components.settings import Settings
 
 #: blob, file, vault, registry, workspace; and the queue where events wait in one.

@@ -9,9 +9,9 @@ from typing import Any
 import pulumi
 
 from components.base import Placement, child
-from components.roles import Role, assign
-from components.settings import EventSettings, SubscriptionSettings
-from components.storage import Storage
+from components.events.settings import EventSettings, SubscriptionSettings
+from components.identity.roles import Role, assign
+from components.workspace.storage import Storage
 
 ML_TOPIC_TYPE = "Microsoft.MachineLearningServices.Workspaces"
 

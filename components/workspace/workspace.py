@@ -10,12 +10,12 @@ import pulumi
 
 from components import naming
 from components.base import Placement, child
-from components.encryption import EncryptionKey
-from components.isolation import managed_network
-from components.network_settings import DatastoreSettings, NetworkSettings
-from components.reach import OPEN, Reach
-from components.roles import Role, assign
-from components.settings import KeyVaultSettings, RegistrySettings
+from components.identity.roles import Role, assign
+from components.network.isolation import managed_network
+from components.network.reach import OPEN, Reach
+from components.network.settings import NetworkSettings
+from components.workspace.encryption import EncryptionKey
+from components.workspace.settings import DatastoreSettings, KeyVaultSettings, RegistrySettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pulumi
 
 from components.base import Placement, child
-from components.network import ZONES, Network
+from components.network.vnet import ZONES, Network
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components.base import Placement, child
-from components.settings import ClusterSettings
+from components.compute.settings import ClusterSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
