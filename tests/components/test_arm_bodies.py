@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from components import outputs
 from components.platform import build
+from components.settings import Settings
 from sandbox.plugins.azure_native.catalogue import lookup
 from sandbox.plugins.azure_native.shape import request_body
 from tests.components.arm_models import problems
 from tests.components.mocks import PROJECT, Declared, run, settings_of
+from tests.options import settings_with_every_option
 
 _ML = "azure.ai.ml._restclient.arm_ml_service.models"
 #: What is PUT for a type: the module and the class of its model.
@@ -30,6 +33,7 @@ MODELS: dict[str, tuple[str, str]] = {
     "keyvault:Key": ("azure.mgmt.keyvault.models", "KeyCreateParameters"),
     "keyvault:Vault": ("azure.mgmt.keyvault.models", "VaultCreateOrUpdateParameters"),
     "machinelearningservices:Compute": (_ML, "ComputeResource"),
+    "machinelearningservices:Datastore": (_ML, "Datastore"),
     "machinelearningservices:ManagedNetworkSettingsRule": (_ML, "OutboundRuleBasicResource"),
     "machinelearningservices:OnlineEndpoint": (_ML, "OnlineEndpoint"),
     "machinelearningservices:Registry": (_ML, "Registry"),
@@ -64,9 +68,8 @@ NO_MODEL: dict[str, str] = {
 STACKS = ("dev", "staging", "prod")
 
 
-def declared(stack: str) -> list[Declared]:
+def declared(stack: str, settings: Settings) -> list[Declared]:
     """The Azure resources of a stack, as the program declares them."""
-    settings = settings_of(stack)
     made = run(stack, lambda: outputs.export(outputs.document(settings, build(settings, PROJECT), PROJECT)))
     return [each for each in made.declared.values() if not each.type.startswith("azuread:")]
 
@@ -83,10 +86,11 @@ def model_of(type_: str) -> type:
     return found
 
 
+@pytest.mark.parametrize("settings", [settings_of, settings_with_every_option], ids=["as it is", "every option on"])
 @pytest.mark.parametrize("stack", STACKS)
-def test_every_body_holds_to_the_model_of_its_service(stack: str) -> None:
+def test_every_body_holds_to_the_model_of_its_service(stack: str, settings: Callable[[str], Settings]) -> None:
     wrong = []
-    for resource in declared(stack):
+    for resource in declared(stack, settings(stack)):
         if resource.type in NO_MODEL:
             continue
         assert resource.type in MODELS, f"{resource.type}: name its model in MODELS"

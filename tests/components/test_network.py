@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from components.network.vnet import ZONES
-from tests.components.mocks import Run, stack_values
+from tests.components.mocks import Run
 from tests.components.test_platform import deploy
+from tests.options import every_option
 
 
 @pytest.fixture(scope="module")
@@ -18,18 +19,7 @@ def prod() -> Run:
 
 @pytest.fixture(scope="module")
 def everything() -> Run:
-    return deploy(
-        "prod",
-        network={
-            **stack_values("prod")["network"],
-            "isolation": "AllowOnlyApprovedOutbound",
-            "outboundHosts": ["pypi.org", "*.conda.io"],
-            "allowedIps": ["20.1.2.0/24", "20.1.3.4/32"],
-        },
-        encryption={"customerManagedKey": True},
-        modelRegistry={"create": True, "regions": ["westus"]},
-        datastores={"raw-data": {"container": "raw-data"}},
-    )
+    return deploy("prod", **every_option("prod"))
 
 
 def test_prod_answers_inside_its_vnet_only(prod: Run) -> None:
