@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components.base import Placement
+from components.cost.export import export_containers
 from components.cost.prices import price_book
 from components.events.topics import queued
 from components.network.private_endpoints import PrivateEndpoints, PrivateEndpointsArgs
@@ -75,7 +76,7 @@ def _storage(settings: Settings, place: Placement, encryption: Encryption | None
         place=place,
         settings=settings.storage,
         queues=queued(settings.events),
-        containers=[store.container for store in settings.datastores.values()],
+        containers=[*(store.container for store in settings.datastores.values()), *export_containers(settings)],
         reach=reach_of(settings),
         key=encryption.key if encryption else None,
     )

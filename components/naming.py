@@ -19,6 +19,7 @@ _HASH_LENGTH = 6
 #: The platform's own blob containers.
 JOURNAL = "rollout-journal"
 DEAD_LETTERS = "dead-letters"
+COST_EXPORTS = "cost-exports"
 
 
 class Scope(StrEnum):
@@ -71,6 +72,10 @@ RULES: dict[str, Rule] = {
         Rule("model registry", 3, 33, r"[A-Za-z0-9][\w-]*", "letters, digits, hyphens and underscores, starting with a letter or digit", Scope.GLOBAL),
         Rule("datastore", 1, 255, r"\w+", "letters, digits and underscores", Scope.PARENT, "_"),
         Rule("budget", 1, 63, r"[\w-]+", "letters, digits, hyphens and underscores", Scope.GROUP),
+        Rule("cost export", 3, 24, r"[A-Za-z0-9-]+", "letters, digits and hyphens", Scope.GROUP),
+        Rule("automation account", 6, 50, _WORD_PATTERN, _WORD, Scope.GROUP),
+        Rule("runbook", 1, 63, r"[A-Za-z][\w-]*", "letters, digits, hyphens and underscores, starting with a letter", Scope.PARENT),
+        Rule("automation schedule", 1, 128, r"[^<>*%&:\\?.+/]*[^<>*%&:\\?.+/ ]", "anything but < > * % & : \\ ? . + /, no space at the end", Scope.PARENT),
     )
 }  # fmt: skip
 

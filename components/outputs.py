@@ -42,6 +42,7 @@ def document(settings: Settings, platform: Platform, project: str) -> dict[str, 
         "endpoints": {name: _endpoint(platform, name, each) for name, each in settings.endpoints.items()},
         "gates": settings.gates.model_dump(mode="json"),
         "cost": estimate(settings).model_dump(mode="json"),
+        "spending": platform.spending.outputs(),
     }
 
 
@@ -129,6 +130,8 @@ def export(values: Mapping[str, Any]) -> None:
         },
         "monthly_cost_usd": values["cost"]["monthly_usd"],
         "monthly_budget_usd": values["cost"]["budget_usd"],
+        "cost_export_container": values["spending"]["export_container"],
+        "automation_account_name": values["spending"]["automation_account"],
     }
     for name, value in flat.items():
         pulumi.export(name, value)

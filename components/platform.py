@@ -9,7 +9,7 @@ import pulumi
 from components.base import Placement, standard_tags
 from components.compute.clusters import Clusters, ClustersArgs
 from components.config import names_of
-from components.cost.budget import Budget, BudgetArgs
+from components.cost.build import Spending, build_spending
 from components.events.topics import Events, EventsArgs
 from components.foundation import Foundation, build_foundation, lock_data
 from components.identity.apps import Identity, IdentityArgs
@@ -33,6 +33,7 @@ class Platform:
     clusters: Clusters
     endpoints: dict[str, Endpoint]
     alerts: dict[str, EndpointAlerts]
+    spending: Spending
     events: Events
     identity: Identity | None
     foundation: Foundation
@@ -44,29 +45,32 @@ def build(settings: Settings, project: str) -> Platform:
     seen = Observability("observability", ObservabilityArgs(place=place, logs=settings.logs, alerts=settings.alerts))
     foundation = build_foundation(settings, place, seen)
     storage, workspace = foundation.storage, foundation.workspace
-    if settings.budget.enabled:
-        Budget("budget", BudgetArgs(place=place, settings=settings.budget, action_group_id=seen.action_group_id))
-    clusters = ClustersArgs(
-        place=place,
-        workspace_name=workspace.workspace_name,
-        clusters=settings.clusters,
-        subnet_id=foundation.cluster_subnet(settings),
+    clusters = Clusters(
+        "cluster",
+        ClustersArgs(
+            place=place,
+            workspace_name=workspace.workspace_name,
+            clusters=settings.clusters,
+            subnet_id=foundation.cluster_subnet(settings),
+        ),
     )
+    spending = build_spending(settings, place, seen, foundation, clusters)
     endpoints = _endpoints(settings, place.behind(workspace), seen)
     events = Events(
         "events",
         EventsArgs(place=place, settings=settings.events, workspace_id=workspace.workspace_id, storage=storage),
     )
     identity = _identity(settings, place, workspace, storage, events)
-    lock_data(settings, place, foundation, seen, after=[events, identity, *endpoints.values()])
+    lock_data(settings, place, foundation, seen, after=[events, identity, *spending.parts, *endpoints.values()])
     return Platform(
         place=place,
         storage=storage,
         observability=seen,
         workspace=workspace,
-        clusters=Clusters("cluster", clusters),
+        clusters=clusters,
         endpoints=endpoints,
         alerts=_alerts(settings, place, endpoints, seen),
+        spending=spending,
         events=events,
         identity=identity,
         foundation=foundation,

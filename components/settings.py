@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field
 
 from components.compute.settings import ClusterSettings
 from components.config_errors import snake_keys
-from components.cost.settings import BudgetSettings, UsageSettings
+from components.cost.settings import BudgetSettings, CostExportSettings, OffHoursSettings, UsageSettings
 from components.events.settings import EventSettings
 from components.fields import Block, Word, one_of
 from components.identity.settings import IdentitySettings
@@ -70,6 +70,8 @@ class Settings(Block):
     policy: Policy = Field(default_factory=RolloutPolicy, description="rollout policy of all endpoints")
     alerts: AlertSettings = AlertSettings()
     budget: BudgetSettings
+    cost_export: CostExportSettings = CostExportSettings()
+    off_hours: OffHoursSettings = OffHoursSettings()
     events: EventSettings = EventSettings()
     identity: IdentitySettings = IdentitySettings()
     usage: UsageSettings = UsageSettings()

@@ -83,12 +83,25 @@ class CostLine(_Frozen):
     component: str
     monthly_usd: float = Field(ge=0)
     basis: str = Field(description="what the figure assumes: SKU, hours, count")
+    plan_usd: float | None = Field(default=None, ge=0, description="what the project's plan says of it, where it does")
+    parking_saves_usd: float = Field(default=0.0, ge=0, description="what parking it in the off hours takes off")
 
 
 class Cost(_Frozen):
     monthly_usd: float = Field(ge=0)
     budget_usd: float = Field(gt=0)
     lines: tuple[CostLine, ...]
+    parked_hours: float = Field(default=0.0, ge=0, description="hours a month outside the working hours")
+
+
+class Spending(_Frozen):
+    """Where the stack's real costs are written to, and what saves some of them. Empty: switched off."""
+
+    export_name: str = Field(default="", description="the daily export of Cost Management")
+    export_container: str = Field(default="", description="container of the storage account that its CSV goes to")
+    automation_account: str = Field(default="", description="runs the off-hours runbook")
+    runbook: str = Field(default="", description="the off-hours runbook")
+    schedules: dict[str, str] = Field(default_factory=dict, description="schedule names: off, on")
 
 
 class StackOutputs(_Frozen):
@@ -111,3 +124,4 @@ class StackOutputs(_Frozen):
     identity: Identity = Identity()
     gates: Gates
     cost: Cost
+    spending: Spending = Spending()

@@ -24,6 +24,8 @@ OPTIONS: dict[str, Any] = {
     "modelRegistry": {"create": True, "regions": ["westus"]},
     "datastores": {"raw-data": {"container": "raw-data"}},
     "lockData": True,
+    "costExport": {"enabled": True},
+    "offHours": {"enabled": True, "timeZone": "Europe/Berlin"},
 }
 
 

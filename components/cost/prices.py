@@ -18,6 +18,7 @@ from contract.outputs import Cost, CostLine
 
 if TYPE_CHECKING:
     from components.compute.settings import ClusterSettings
+    from components.cost.settings import OffHoursSettings
     from components.serving.settings import EndpointSettings
     from components.settings import Settings
 
@@ -65,6 +66,11 @@ class NetworkPrices(_Frozen):
     firewall_hour: dict[str, Usd]
 
 
+class AutomationPrices(_Frozen):
+    job_minute: Usd
+    free_job_minutes: int
+
+
 class PriceBook(_Frozen):
     """The figures of prices.yaml."""
 
@@ -81,6 +87,7 @@ class PriceBook(_Frozen):
     log_analytics: LogPrices
     event_grid: EventPrices
     alerts: AlertPrices
+    automation: AutomationPrices
 
     def cluster_hourly(self, size: str, tier: str) -> float:
         """USD for one node hour of a training cluster."""
@@ -109,33 +116,51 @@ def estimate(settings: Settings, book: PriceBook | None = None) -> Cost:
     book = book or price_book()
     lines: list[CostLine] = []
     for use_case, endpoint in settings.endpoints.items():
-        lines += _endpoint(use_case, endpoint, settings.usage.releases_per_month, book)
+        lines += _endpoint(use_case, endpoint, settings, book)
     lines += [_cluster(name, cluster, book) for name, cluster in settings.clusters.items()]
     lines += [_storage(settings, book), _registry(settings, book), _key_vault(settings, book), _logs(settings, book)]
     lines += [_alerts(settings, book), _events(settings, book)]
-    lines += [*network_lines(settings, book), *model_registry_lines(settings, book)]
+    lines += [*network_lines(settings, book), *model_registry_lines(settings, book), *_automation(settings, book)]
     return Cost(
         monthly_usd=round(sum(line.monthly_usd for line in lines), 2),
         budget_usd=settings.budget.monthly_usd,
         lines=tuple(lines),
+        parked_hours=round(_parked_hours(settings.off_hours, book), 1),
     )
 
 
-def _line(component: str, usd: float, basis: str) -> CostLine:
-    return CostLine(component=component, monthly_usd=round(usd, 2), basis=basis)
+def _line(component: str, usd: float, basis: str, **more: float) -> CostLine:
+    return CostLine(component=component, monthly_usd=round(usd, 2), basis=basis, **more)
 
 
-def _endpoint(use_case: str, endpoint: EndpointSettings, releases: float, book: PriceBook) -> list[CostLine]:
+def _parked_hours(off: OffHoursSettings, book: PriceBook) -> float:
+    """Hours a month from `stopAt` to `startAt` of weekdays; nobody starts anything between Friday evening and Monday."""
+    stop, start = (int(at[:2]) + int(at[3:]) / 60 for at in (off.stop_at, off.start_at))
+    nights = 5 * ((start - stop) % 24)
+    return (nights + (48 if stop > start else 0)) / (7 * 24) * book.hours_per_month
+
+
+def _endpoint(use_case: str, endpoint: EndpointSettings, settings: Settings, book: PriceBook) -> list[CostLine]:
+    """The plan's figure is kept beside: it takes endpoints outside prod for low-priority machines (docs/adr/0003)."""
+    releases = settings.usage.releases_per_month
     size = book.virtual_machines[endpoint.instance_type]
-    hourly, term = size.hourly, "pay as you go"
+    hourly, term, saved = size.hourly, "pay as you go", _parked_hours(settings.off_hours, book)
     if endpoint.reserved and size.reserved_1y_hourly is not None:
-        hourly, term = size.reserved_1y_hourly, "1-year reservation"
+        # a reservation is paid for whether it is used or not
+        hourly, term, saved = size.reserved_1y_hourly, "1-year reservation", 0.0
+    planned = hourly if settings.environment == "prod" else size.hourly * (1 - book.low_priority_discount)
     machines = f"{endpoint.instance_count} x {endpoint.instance_type}"
     live = endpoint.instance_count * hourly * book.hours_per_month
     overlap_hours = endpoint.policy.keep_blue_hours + endpoint.policy.bake_minutes * len(endpoint.policy.steps) / 60
     overlap = endpoint.instance_count * size.hourly * overlap_hours * releases
     return [
-        _line(f"endpoint {use_case}", live, f"{machines}, {book.hours_per_month} h at {hourly:g} USD ({term}); no low-priority tier"),
+        _line(
+            f"endpoint {use_case}",
+            live,
+            f"{machines}, {book.hours_per_month} h at {hourly:g} USD ({term}); no low-priority tier",
+            plan_usd=round(endpoint.instance_count * planned * book.hours_per_month, 2),
+            parking_saves_usd=round(endpoint.instance_count * hourly * saved, 2),
+        ),
         _line(
             f"endpoint {use_case}, second deployment",
             overlap,
@@ -194,3 +219,12 @@ def _events(settings: Settings, book: PriceBook) -> CostLine:
     return _line(
         "event grid", usd, f"{settings.usage.events:,} operations, first {book.event_grid.free_operations:,} free"
     )
+
+
+def _automation(settings: Settings, book: PriceBook) -> list[CostLine]:
+    if not settings.off_hours.enabled:
+        return []
+    minutes, prices = 2 * 22 * 2, book.automation
+    usd = max(0, minutes - prices.free_job_minutes) * prices.job_minute
+    basis = f"{minutes} job minutes, first {prices.free_job_minutes} free; list, unverified"
+    return [_line("automation", usd, basis)]

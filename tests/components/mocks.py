@@ -87,6 +87,17 @@ COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
     "monitor:MetricAlert": lambda name, given: {"name": given["ruleName"]},
     "monitor:ScheduledQueryRule": lambda name, given: {"name": given["ruleName"]},
     "monitor:DiagnosticSetting": lambda name, given: {},
+    "automation:AutomationAccount": lambda name, given: {
+        "name": given["automationAccountName"],
+        "identity": {"type": "SystemAssigned", "principalId": f"principal-{name}"},
+    },
+    "automation:Runbook": lambda name, given: {"name": given["runbookName"]},
+    "automation:Schedule": lambda name, given: {},
+    "automation:JobSchedule": lambda name, given: {},
+    "costmanagement:Export": lambda name, given: {
+        "name": given["exportName"],
+        "identity": {"type": "SystemAssigned", "principalId": f"principal-{name}"},
+    },
     "consumption:Budget": lambda name, given: {"name": given["budgetName"]},
     "eventgrid:Topic": lambda name, given: {
         "name": given["topicName"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sandbox.arm.catalogue import (
     access,
+    automation,
     costs,
     events,
     insights,
@@ -25,6 +26,7 @@ TYPES: tuple[ResourceType, ...] = (
     *machinelearning.TYPES,
     *access.TYPES,
     *costs.TYPES,
+    *automation.TYPES,
     *events.TYPES,
     *network.TYPES,
 )

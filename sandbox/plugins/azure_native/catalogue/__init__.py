@@ -17,13 +17,14 @@ from sandbox.plugins.azure_native.catalogue import (
     machinelearning,
     monitoring,
     network,
+    spending,
     storage,
     workspace,
 )
 from sandbox.plugins.azure_native.row import NestedClass, Row
 
 _VERSIONED = re.compile(r"^azure-native:(\w+)(?:/(v\w+))?:(\w+)$")
-_MODULES = (workspace, storage, monitoring, machinelearning, access, events, network)
+_MODULES = (workspace, storage, monitoring, machinelearning, access, events, network, spending)
 
 CATALOGUE: Mapping[str, Row] = {row.token: row for module in _MODULES for row in module.ROWS}
 NESTED: Mapping[tuple[str, str], NestedClass] = {
