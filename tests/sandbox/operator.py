@@ -37,7 +37,7 @@ AZURES_MLFLOW = "azureml://eastus.api.azureml.ms/mlflow/v1.0/x"
 #: A policy minute is a second.
 TIME_SCALE = 60.0
 #: What a lost green is kept for: 72 s of policy time, and a little.
-KEPT_HOURS, KEPT_SECONDS = 0.02, 1.5
+KEPT_HOURS, KEPT_SECONDS = 0.02, 2.5
 ROLE_VERSION = "2022-04-01"
 
 
