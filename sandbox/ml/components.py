@@ -10,7 +10,7 @@ from sandbox.arm.ids import parse
 from sandbox.arm.state import ArmState
 from sandbox.kernel.errors import AzureError
 from sandbox.ml.http import PROVIDER, user_error
-from sandbox.ml.jobs.spec import FILE_TYPES, LITERAL
+from sandbox.ml.jobs.spec import FILE_TYPES, LITERAL, check_references
 
 TYPE = f"{PROVIDER}/workspaces/components"
 COMMAND, PIPELINE = "command", "pipeline"
@@ -108,6 +108,8 @@ def check(arm: ArmState, properties: Mapping[str, Any]) -> None:
         raise user_error(f"{where} must be an object.")
     component = Component.read(spec, where)
     if component.kind == COMMAND:
+        ports = {"inputs": component.inputs, "outputs": component.outputs}
+        check_references(spec["command"], ports, f"{where}.command", "it")
         _there(arm, spec.get("code"), f"{where}.code")
         _there(arm, spec["environment"], f"{where}.environment")
         return

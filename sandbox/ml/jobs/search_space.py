@@ -114,30 +114,41 @@ Space = Mapping[str, Dimension]
 
 
 def random_points(space: Space, seed: int | None) -> Iterator[Point]:
-    """Independent draws, none twice; the same ones for the same seed."""
-    source = random.Random(seed)  # nosec B311  # a search, not a secret
-    return _distinct(space, iter(lambda: [source.random() for _ in space], None))
+    """Independent draws; the same ones for the same seed."""
+    return _points(space, _random_rows(len(space), seed))
 
 
 def sobol_points(space: Space, seed: int | None) -> Iterator[Point]:
     """A scrambled Sobol sequence: more even than independent draws."""
+    return _points(space, _sobol_rows(len(space), seed))
+
+
+def _random_rows(width: int, seed: int | None) -> Iterator[Sequence[float]]:
+    source = random.Random(seed)  # nosec B311  # a search, not a secret
+    while True:
+        yield [source.random() for _ in range(width)]
+
+
+def _sobol_rows(width: int, seed: int | None) -> Iterator[Sequence[float]]:
     from scipy.stats import qmc
 
-    sequence = qmc.Sobol(d=len(space), scramble=True, rng=seed)
-    # Two at a time: the sequence is balanced in powers of two, and warns otherwise.
-    return _distinct(space, (row for pair in iter(lambda: sequence.random(2), None) for row in pair))
+    sequence = qmc.Sobol(d=width, scramble=True, rng=seed)
+    while True:
+        # Two at a time: the sequence is balanced in powers of two, and warns otherwise.
+        yield from sequence.random(2).tolist()
 
 
-def _distinct(space: Space, rows: Iterator[Sequence[float]]) -> Iterator[Point]:
-    """The points at these quantiles, each once; ends when a finite space is used up."""
-    seen: set[tuple[Value, ...]] = set()
+def _points(space: Space, rows: Iterator[Sequence[float]]) -> Iterator[Point]:
+    """The points at these quantiles. Of a space of choices each point once, until there are no more."""
     size = math.prod(dimension.size for dimension in space.values())
+    seen: set[tuple[Value, ...]] = set()
     while len(seen) < size:
-        row = next(rows)
-        point = {name: dimension.at(float(at)) for (name, dimension), at in zip(space.items(), row, strict=True)}
-        if (values := tuple(point.values())) not in seen:
-            seen.add(values)
+        point = {name: dimension.at(at) for (name, dimension), at in zip(space.items(), next(rows), strict=True)}
+        values = tuple(point.values())
+        if values not in seen:
             yield point
+        if math.isfinite(size):
+            seen.add(values)
 
 
 def grid_points(space: Space) -> Iterator[Point]:

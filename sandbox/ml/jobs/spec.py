@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,19 +59,8 @@ class CommandSpec:
             inputs=_bindings(properties.get("inputs"), "jobInputType", "inputs"),
             outputs=_bindings(properties.get("outputs"), "jobOutputType", "outputs"),
         )
-        spec.check_references()
+        check_references(spec.command, {"inputs": spec.inputs, "outputs": spec.outputs}, "The command", "the job")
         return spec
-
-    def check_references(self) -> None:
-        """AzureError 400 when the command names an input or output that the job does not have."""
-        required = _OPTIONAL.sub("", self.command)
-        for match in _REFERENCE.finditer(required):
-            known = {"inputs": self.inputs, "outputs": self.outputs}.get(match["kind"], {})
-            if match["name"] not in known:
-                names = ", ".join(sorted(known)) or "none"
-                raise user_error(
-                    f"The command refers to {match['kind']}.{match['name']}, which the job does not have; it has: {names}."
-                )
 
     def command_line(self, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> str:
         """The command with values and paths in place. `$[[...]]` falls away when an input in it was not given."""
@@ -90,6 +79,17 @@ class CommandSpec:
             return match["before"] + text
 
         return _REFERENCE.sub(put_in, _OPTIONAL.sub(optional, self.command))
+
+
+def check_references(command: str, known: Mapping[str, Collection[str]], what: str, owner: str) -> None:
+    """AzureError 400 when the command names an input or output that its owner does not have."""
+    for match in _REFERENCE.finditer(_OPTIONAL.sub("", command)):
+        there = known.get(match["kind"], ())
+        if match["name"] not in there:
+            names = ", ".join(sorted(there)) or "none"
+            raise user_error(
+                f"{what} refers to {match['kind']}.{match['name']}, which {owner} does not have; it has: {names}."
+            )
 
 
 def check_name(name: str) -> None:
