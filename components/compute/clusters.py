@@ -82,7 +82,7 @@ class Clusters(pulumi.ComponentResource):
                     os_type="Linux",
                     remote_login_port_public_access="Disabled",
                     subnet=ml.ResourceIdArgs(id=args.subnet_id) if args.subnet_id is not None else None,
-                    enable_node_public_ip=None if args.public_nodes else False,
+                    enable_node_public_ip=args.public_nodes,
                     scale_settings=ml.ScaleSettingsArgs(
                         min_node_count=settings.min_nodes,
                         max_node_count=settings.max_nodes,
