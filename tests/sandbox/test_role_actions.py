@@ -91,6 +91,9 @@ CASES: dict[str, Case] = {
     f"{ML}/datastores/listSecrets/action": Case(smoke_by_the_models_example),
     f"{ML}/onlineEndpoints/read": Case(status),
     f"{ML}/onlineEndpoints/write": Case(roll_back, "done: roll-back to first 100", prepare=start, again=tick),
+    "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action": Case(
+        roll_back, "done: roll-back to first 100", prepare=start, again=tick
+    ),
     f"{ML}/onlineEndpoints/listKeys/action": Case(smoke),
     f"{ML}/onlineEndpoints/token/action": Case(smoke_with_token),
     f"{ML}/onlineEndpoints/deployments/read": Case(status),
