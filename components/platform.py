@@ -16,7 +16,9 @@ from components.identity.apps import Identity, IdentityArgs
 from components.identity.custom_roles import Where
 from components.observability.alerts import AlertsArgs, EndpointAlerts
 from components.observability.logs import Observability, ObservabilityArgs
-from components.serving.endpoint import Endpoint, EndpointArgs
+from components.serving.batch import BatchEndpoint
+from components.serving.build import build_serving
+from components.serving.endpoint import Endpoint
 from components.settings import Settings
 from components.workspace.storage import Storage
 from components.workspace.workspace import Workspace
@@ -32,6 +34,7 @@ class Platform:
     workspace: Workspace
     clusters: Clusters
     endpoints: dict[str, Endpoint]
+    batch_endpoints: dict[str, BatchEndpoint]
     alerts: dict[str, EndpointAlerts]
     spending: Spending
     events: Events
@@ -45,31 +48,25 @@ def build(settings: Settings, project: str) -> Platform:
     seen = Observability("observability", ObservabilityArgs(place=place, logs=settings.logs, alerts=settings.alerts))
     foundation = build_foundation(settings, place, seen)
     storage, workspace = foundation.storage, foundation.workspace
-    clusters = Clusters(
-        "cluster",
-        ClustersArgs(
-            place=place,
-            workspace_name=workspace.workspace_name,
-            clusters=settings.clusters,
-            subnet_id=foundation.cluster_subnet(settings),
-        ),
-    )
+    clusters = _clusters(settings, place, foundation)
     spending = build_spending(settings, place, seen, foundation, clusters)
-    endpoints = _endpoints(settings, place.behind(workspace), seen)
+    serving = build_serving(settings, place, foundation, seen)
     events = Events(
         "events",
         EventsArgs(place=place, settings=settings.events, workspace_id=workspace.workspace_id, storage=storage),
     )
-    identity = _identity(settings, place, workspace, storage, events)
-    lock_data(settings, place, foundation, seen, after=[events, identity, *spending.parts, *endpoints.values()])
+    identity = _identity(settings, place, foundation, events, serving.online)
+    after = [events, identity, clusters, *spending.parts, *serving.online.values()]
+    lock_data(settings, place, foundation, seen, after=after)
     return Platform(
         place=place,
         storage=storage,
         observability=seen,
         workspace=workspace,
         clusters=clusters,
-        endpoints=endpoints,
-        alerts=_alerts(settings, place, endpoints, seen),
+        endpoints=serving.online,
+        batch_endpoints=serving.batch,
+        alerts=_alerts(settings, place, serving.online, seen),
         spending=spending,
         events=events,
         identity=identity,
@@ -104,21 +101,19 @@ def _place(settings: Settings, project: str) -> Placement:
     )
 
 
-def _endpoints(settings: Settings, place: Placement, seen: Observability) -> dict[str, Endpoint]:
-    return {
-        use_case: Endpoint(
-            f"endpoint-{use_case}",
-            EndpointArgs(
-                place=place,
-                use_case=use_case,
-                settings=endpoint,
-                endpoint_name=endpoint.name or place.names.endpoint(use_case),
-                workspace_name=place.names.of("machine learning workspace"),
-                log_analytics_id=seen.log_analytics_id,
-            ),
-        )
-        for use_case, endpoint in settings.endpoints.items()
-    }
+def _clusters(settings: Settings, place: Placement, foundation: Foundation) -> Clusters:
+    registry = foundation.model_registry
+    args = ClustersArgs(
+        place=place,
+        workspace_name=foundation.workspace.workspace_name,
+        clusters=settings.clusters,
+        storage_account_id=foundation.storage.account_id,
+        registry_id=foundation.workspace.registry_id,
+        model_registry_id=registry.registry_id if registry else None,
+        subnet_id=foundation.cluster_subnet(settings),
+        public_nodes=settings.network.public_access and not foundation.is_isolated(settings),
+    )
+    return Clusters("cluster", args)
 
 
 def _alerts(
@@ -144,15 +139,23 @@ def _alerts(
 
 
 def _identity(
-    settings: Settings, place: Placement, workspace: Workspace, storage: Storage, events: Events
+    settings: Settings, place: Placement, foundation: Foundation, events: Events, endpoints: dict[str, Endpoint]
 ) -> Identity | None:
     if not settings.identity.enabled:
         return None
+    storage = foundation.storage
     journal = pulumi.Output.concat(storage.account_id, "/blobServices/default/containers/", storage.journal_container)
     scopes: dict[Where, pulumi.Input[str]] = {
         Where.GROUP: place.group_id,
-        Where.WORKSPACE: workspace.workspace_id,
+        Where.WORKSPACE: foundation.workspace.workspace_id,
         Where.JOURNAL: journal,
         Where.TOPIC: events.topic_id,
     }
-    return Identity("identity", IdentityArgs(place=place, settings=settings.identity, scopes=scopes))
+    args = IdentityArgs(
+        place=place,
+        settings=settings.identity,
+        scopes=scopes,
+        endpoint_identities={use_case: each.identity.id for use_case, each in endpoints.items()},
+        scales=any(each.scale for each in settings.endpoints.values()),
+    )
+    return Identity("identity", args)

@@ -23,6 +23,8 @@ OPTIONS: dict[str, Any] = {
     "encryption": {"customerManagedKey": True},
     "modelRegistry": {"create": True, "regions": ["westus"]},
     "datastores": {"raw-data": {"container": "raw-data"}},
+    "batchEndpoints": {"churn": {"model": "churn", "cluster": "cpu"}},
+    "endpoints": {"churn": {"instanceCount": 2, "scale": {"minInstances": 2, "maxInstances": 4, "latencyMs": 300}}},
     "lockData": True,
     "costExport": {"enabled": True},
     "offHours": {"enabled": True, "timeZone": "Europe/Berlin"},
