@@ -1,8 +1,8 @@
-"""Reads from Azure Resource Manager without azure-ai-ml, whose import alone takes longer than `rollout status` may."""
+"""Azure Resource Manager without azure-ai-ml, whose import alone takes longer than `rollout status` may."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rollout.azure.errors import azure_errors
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ArmReader:
-    """GETs of resources and their children, with the SDKs' retries."""
+    """GETs of resources and their children, and PUTs of plain documents, with the SDKs' retries."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -32,11 +32,19 @@ class ArmReader:
             page = self._get(link, {}, doing)
             yield from page.get("value", [])
 
+    def put(self, resource_id: str, api_version: str, document: Mapping[str, Any], doing: str) -> dict[str, Any]:
+        """What the service answers at once; the resource may still be on its way."""
+        url = f"{self._cloud.resource_manager}{resource_id}"
+        return self._send("PUT", url, {"api-version": api_version}, doing, json=document)
+
     def _get(self, url: str, parameters: dict[str, str], doing: str) -> dict[str, Any]:
+        return self._send("GET", url, parameters, doing)
+
+    def _send(self, method: str, url: str, parameters: dict[str, str], doing: str, **content: Any) -> dict[str, Any]:
         from azure.core.rest import HttpRequest
 
         with azure_errors(doing):
-            answer = self._pipeline().send_request(HttpRequest("GET", url, params=parameters))
+            answer = self._pipeline().send_request(HttpRequest(method, url, params=parameters, **content))
             answer.raise_for_status()
             document: dict[str, Any] = answer.json()
         return document

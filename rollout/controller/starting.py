@@ -104,8 +104,18 @@ def plan_for(policy: RolloutPolicy, blue: str, world: World) -> Plan:
     return make_plan(policy, measure_traffic(whole))
 
 
+def refuse_parked(state: EndpointState, endpoint: str) -> None:
+    """BadInput while the endpoint is parked, or on its way there or back."""
+    if state.parking is not None:
+        raise BadInput(
+            f"{endpoint} is {state.parking.stage.value.lower()} since {state.parking.since:%Y-%m-%d %H:%M} UTC",
+            way_out="rollout unpark makes its deployments again",
+        )
+
+
 def refuse_busy(state: EndpointState, endpoint: str) -> None:
-    """Busy, naming the rollout and who holds it, while one is under way."""
+    """Busy, naming the rollout and who holds it, while one is under way; BadInput while the endpoint is parked."""
+    refuse_parked(state, endpoint)
     if state.rollout is None or not state.rollout.active:
         return
     view = view_of(state.rollout, state)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from contract import StackOutputs
     from rollout.analysis.plan import Plan, StepPlan
     from rollout.controller.ports import LiveEndpoint, MinuteSample
+    from rollout.controller.state import Parking
     from rollout.controller.views import RolloutView
     from rollout.reports.audit import AuditRow
     from rollout.reports.history import HistoryRow
@@ -63,6 +64,12 @@ def endpoint_table(
             f"{max(latencies):.0f}" if latencies else "-",
         )
     return made
+
+
+def parked_line(parking: Parking, now: datetime) -> str:
+    """'Parked 7 min ago by anna: off hours; unpark gives back churn-v7 100'."""
+    back = f"{', '.join(sorted(parking.deployments))}; traffic {show_weights(parking.weights)}"
+    return f"{parking.stage.value} {ago(now - parking.since)} ago by {parking.by}: {parking.reason}; unpark: {back}"
 
 
 def weight_bar(weight: int) -> str:
