@@ -46,6 +46,8 @@ VERSIONS = {
     "Microsoft.Authorization": "2022-04-01",
     "Microsoft.EventGrid": "2025-02-15",
     "Microsoft.Consumption": "2024-08-01",
+    "Microsoft.CostManagement": "2024-08-01",
+    "Microsoft.Automation": "2024-10-23",
     "Microsoft.OperationalInsights": "2023-09-01",
     "Microsoft.ContainerRegistry": "2023-07-01",
     "Microsoft.ManagedIdentity": "2023-01-31",

@@ -68,8 +68,9 @@ def test_an_endpoint_is_parked_and_comes_back_as_it_was(operator: Company) -> No
     assert "is parked since" in operator.rollout("start", "--model", "tiny:1", "--yes", ok=False)
     operator.engine.up("dev")
     assert documents(operator) == {}, "an update of the infrastructure leaves it parked"
-    payload = str(operator.folder / "payload.json")
-    assert '"Live"' in operator.rollout("unpark", "--payload", payload, "--json")
+    payload = operator.folder / "payload-unpark.json"
+    payload.write_text(PAYLOAD)
+    assert '"Live"' in operator.rollout("unpark", "--payload", str(payload), "--json")
     assert documents(operator) == before
     assert operator.weights() == {"first": 100}
     assert ask(operator) == answer

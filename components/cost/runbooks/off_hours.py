@@ -33,7 +33,7 @@ class Arm:
 
     def __init__(self) -> None:
         self.base = os.environ.get("ROLLOUT_AZURE_RESOURCE_MANAGER", "https://management.azure.com").rstrip("/")
-        self._token = ""
+        self._token: str | None = None
 
     def call(self, method: str, path: str, version: str, body: object = None) -> Any:
         """The answer's JSON; an error's text names what was refused."""
@@ -56,12 +56,13 @@ class Arm:
 
     def token(self) -> str:
         """From the identity endpoint that Automation gives to its jobs."""
-        if not self._token:
+        if self._token is None:
             query = urllib.parse.urlencode({"resource": "https://management.azure.com/"})
             headers = {"X-IDENTITY-HEADER": os.environ["IDENTITY_HEADER"], "Metadata": "True"}
             request = urllib.request.Request(os.environ["IDENTITY_ENDPOINT"] + "?" + query, headers=headers)
             with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # nosec B310  # the account's own endpoint
-                self._token = json.loads(answer.read())["access_token"]
+                token: str = json.loads(answer.read())["access_token"]
+            self._token = token
         return self._token
 
 
