@@ -36,7 +36,7 @@ def park(  # noqa: PLR0913 - a command's options
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Delete the deployments of an endpoint; `unpark` makes them again. Callers get 404 meanwhile."""
+    """Delete an endpoint's deployments for a while: it costs nothing then, and its callers get 404."""
     from rollout.errors import BadInput
 
     sessions = _sessions(endpoint, everything, stack, outputs)
@@ -65,7 +65,7 @@ def unpark(  # noqa: PLR0913 - a command's options
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Make the deployments of a parked endpoint again, test them, and give them their traffic."""
+    """Make parked deployments again, test them, and give them their traffic."""
 
     def one(session: Session) -> dict[str, Any]:
         if dry_run:
