@@ -14,8 +14,8 @@ from components.events.topics import Events, EventsArgs
 from components.foundation import Foundation, build_foundation, lock_data
 from components.identity.apps import Identity, IdentityArgs
 from components.identity.custom_roles import Where
-from components.observability.alerts import AlertsArgs, EndpointAlerts
 from components.observability.logs import Observability, ObservabilityArgs
+from components.observability.watch import Watch, Watched, WatchedEndpoint, build_watch
 from components.serving.endpoint import Endpoint, EndpointArgs
 from components.settings import Settings
 from components.workspace.storage import Storage
@@ -32,7 +32,7 @@ class Platform:
     workspace: Workspace
     clusters: Clusters
     endpoints: dict[str, Endpoint]
-    alerts: dict[str, EndpointAlerts]
+    watch: Watch
     events: Events
     identity: Identity | None
     foundation: Foundation
@@ -58,7 +58,8 @@ def build(settings: Settings, project: str) -> Platform:
         EventsArgs(place=place, settings=settings.events, workspace_id=workspace.workspace_id, storage=storage),
     )
     identity = _identity(settings, place, workspace, storage, events)
-    lock_data(settings, place, foundation, seen, after=[events, identity, *endpoints.values()])
+    watch = _watch(settings, place, seen, foundation, endpoints, events)
+    lock_data(settings, place, foundation, seen, after=[events, identity, *watch.below_data, *endpoints.values()])
     return Platform(
         place=place,
         storage=storage,
@@ -66,7 +67,7 @@ def build(settings: Settings, project: str) -> Platform:
         workspace=workspace,
         clusters=Clusters("cluster", clusters),
         endpoints=endpoints,
-        alerts=_alerts(settings, place, endpoints, seen),
+        watch=watch,
         events=events,
         identity=identity,
         foundation=foundation,
@@ -117,26 +118,30 @@ def _endpoints(settings: Settings, place: Placement, seen: Observability) -> dic
     }
 
 
-def _alerts(
-    settings: Settings, place: Placement, endpoints: dict[str, Endpoint], seen: Observability
-) -> dict[str, EndpointAlerts]:
-    if not settings.alerts.enabled:
-        return {}
-    return {
-        use_case: EndpointAlerts(
-            f"alerts-{use_case}",
-            AlertsArgs(
-                place=place,
-                settings=settings.alerts,
-                use_case=use_case,
-                endpoint_name=settings.endpoints[use_case].name or place.names.endpoint(use_case),
-                endpoint_id=endpoint.endpoint_id,
-                log_analytics_id=seen.log_analytics_id,
-                action_group_id=seen.action_group_id,
-            ),
-        )
-        for use_case, endpoint in endpoints.items()
-    }
+def _watch(
+    settings: Settings,
+    place: Placement,
+    seen: Observability,
+    foundation: Foundation,
+    endpoints: dict[str, Endpoint],
+    events: Events,
+) -> Watch:
+    watched = Watched(
+        endpoints={
+            use_case: WatchedEndpoint(
+                name=settings.endpoints[use_case].name or place.names.endpoint(use_case),
+                id=each.endpoint_id,
+                address=each.scoring_uri,
+            )
+            for use_case, each in endpoints.items()
+        },
+        workspace_id=foundation.workspace.workspace_id,
+        storage_id=foundation.storage.account_id,
+        vault_id=foundation.workspace.vault_id,
+        registry_id=foundation.workspace.registry_id,
+        topic_id=events.topic_id,
+    )
+    return build_watch(settings, place, seen, watched)
 
 
 def _identity(

@@ -18,6 +18,10 @@ class Role(Enum):
     QUEUE_MESSAGE_SENDER = "c6a89b2d-59bc-44d0-9896-0f6e12d7b80a"
     KEY_VAULT_CRYPTO_SERVICE_ENCRYPTION_USER = "e147488a-f6f5-4113-8e2d-b22465e65bf6"
     AZUREML_REGISTRY_USER = "1823dd4f-9b8c-4ab6-ab4e-7397a3684615"
+    MONITORING_READER = "43d0d8ad-25c7-4714-9337-8ba259a9fe05"
+    MONITORING_DATA_READER = "b0d8363b-8ddd-447d-831f-62ca05bff136"
+    GRAFANA_ADMIN = "22926164-76b3-42b3-bc55-97df8dab3e41"
+    GRAFANA_VIEWER = "60921a7e-fef1-4a43-9b16-a26c52ad4769"
     KEY_VAULT_ADMINISTRATOR = "00482a5a-887f-4fb3-b363-3b7fe8e74483"
 
 
@@ -31,6 +35,30 @@ def assign(
     place: Placement,
 ) -> pulumi.Resource:
     """Give `role` at `scope` to the service principal whose object id is `to`."""
+    return _assignment(name, role, ("ServicePrincipal", to), scope, parent, place)
+
+
+def assign_group(
+    name: str,
+    role: Role,
+    *,
+    to: pulumi.Input[str],
+    scope: pulumi.Input[str],
+    parent: pulumi.Resource,
+    place: Placement,
+) -> pulumi.Resource:
+    """Give `role` at `scope` to the people in the Entra group whose object id is `to`."""
+    return _assignment(name, role, ("Group", to), scope, parent, place)
+
+
+def _assignment(
+    name: str,
+    role: Role,
+    who: tuple[str, pulumi.Input[str]],
+    scope: pulumi.Input[str],
+    parent: pulumi.Resource,
+    place: Placement,
+) -> pulumi.Resource:
     from pulumi_azure_native import authorization
 
     definition = (
@@ -39,8 +67,8 @@ def assign(
     assignment: pulumi.Resource = authorization.RoleAssignment(
         name,
         role_assignment_name=place.names.guid(name, role.value),
-        principal_id=to,
-        principal_type="ServicePrincipal",
+        principal_id=who[1],
+        principal_type=who[0],
         role_definition_id=definition,
         scope=scope,
         opts=child(parent, place),

@@ -86,6 +86,17 @@ COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
     "monitor:ActionGroup": lambda name, given: {"name": given["actionGroupName"]},
     "monitor:MetricAlert": lambda name, given: {"name": given["ruleName"]},
     "monitor:ScheduledQueryRule": lambda name, given: {"name": given["ruleName"]},
+    "monitor:ActivityLogAlert": lambda name, given: {"name": given["activityLogAlertName"]},
+    "monitor:AzureMonitorWorkspace": lambda name, given: {"name": given["azureMonitorWorkspaceName"]},
+    "operationalinsights:QueryPack": lambda name, given: {"name": given["queryPackName"]},
+    "operationalinsights:Query": lambda name, given: {},
+    "applicationinsights:WebTest": lambda name, given: {"name": given["webTestName"]},
+    "applicationinsights:Workbook": lambda name, given: {"name": given["resourceName"]},
+    "dashboard:Grafana": lambda name, given: {
+        "name": given["workspaceName"],
+        "identity": {"type": "SystemAssigned", "principalId": f"principal-{name}"},
+        "properties": {**given["properties"], "endpoint": f"https://{given['workspaceName']}.grafana.azure.com"},
+    },
     "monitor:DiagnosticSetting": lambda name, given: {},
     "consumption:Budget": lambda name, given: {"name": given["budgetName"]},
     "eventgrid:Topic": lambda name, given: {
