@@ -15,7 +15,9 @@ _TAGGED = frozenset(
         "operationalinsights:Workspace", "applicationinsights:Component", "managedidentity:UserAssignedIdentity",
         "machinelearningservices:Workspace", "machinelearningservices:Compute",
         "machinelearningservices:OnlineEndpoint", "monitor:ActionGroup", "monitor:MetricAlert",
-        "monitor:ScheduledQueryRule", "eventgrid:Topic", "eventgrid:SystemTopic", "network:VirtualNetwork",
+        "monitor:ScheduledQueryRule", "monitor:ActivityLogAlert", "monitor:AzureMonitorWorkspace",
+        "operationalinsights:QueryPack", "applicationinsights:Workbook", "applicationinsights:WebTest",
+        "dashboard:Grafana", "eventgrid:Topic", "eventgrid:SystemTopic", "network:VirtualNetwork",
         "network:NetworkSecurityGroup", "network:PrivateEndpoint",
     }
 )  # fmt: skip

@@ -66,7 +66,9 @@ def _availability_test(settings: Settings) -> Iterator[Problem]:
     for use_case, endpoint in settings.endpoints.items():
         if not endpoint.public_network_access:
             yield Problem(
-                "availabilityTest.enabled", True, f"needs endpoints.{use_case}.publicNetworkAccess: true, which is false"
+                "availabilityTest.enabled",
+                True,
+                f"needs endpoints.{use_case}.publicNetworkAccess: true, which is false",
             )
 
 

@@ -58,7 +58,9 @@ class AlertSettings(ReceiverSettings):
     availability: RuleSettings = Field(default=RuleSettings(), description="share of requests that got an answer")
     error_rate: RuleSettings = Field(default=RuleSettings(), description="share of failed requests")
     zero_traffic: RuleSettings = Field(default=RuleSettings(), description="requests stopped coming")
-    accuracy_drop: RuleSettings = Field(default=RuleSettings(), description="accuracy lost since the release, as a share")
+    accuracy_drop: RuleSettings = Field(
+        default=RuleSettings(), description="accuracy lost since the release, as a share"
+    )
     latency: RuleSettings = Field(
         default=RuleSettings(), description="P95 in milliseconds; windows of 5, 15, 30 or 60 minutes"
     )

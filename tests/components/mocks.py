@@ -148,6 +148,15 @@ class Recorder(pulumi.runtime.Mocks):
         raise AssertionError(f"unknown function {args.token}")
 
 
+def _plain(value: Any) -> Any:
+    """Inputs as the provider is given them: with secrets' values."""
+    if pulumi.runtime.rpc.is_rpc_secret(value):
+        value = pulumi.runtime.rpc.unwrap_rpc_secret(value)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
 class RecordingMonitor(pulumi_mocks.MockMonitor):
     """The mock monitor forgets options; this one keeps them."""
 
@@ -159,7 +168,7 @@ class RecordingMonitor(pulumi_mocks.MockMonitor):
         known[request.name] = Declared(
             type=request.type.removeprefix("azure-native:"),
             name=request.name,
-            inputs=pulumi.runtime.rpc.deserialize_properties(request.object, keep_unknowns=True),
+            inputs=_plain(pulumi.runtime.rpc.deserialize_properties(request.object, keep_unknowns=True)),
             parent=request.parent.rsplit("::", 1)[-1],
             protect=request.protect,
             ignore_changes=tuple(request.ignoreChanges),

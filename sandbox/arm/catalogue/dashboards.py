@@ -87,7 +87,12 @@ def _validate_test(change: Change) -> None:
 
 def _computed_account(account: Resource, view: View) -> Json:
     host = f"{account.name}-{account.properties['accountId'][:4]}.{account.location}.prometheus.monitor.azure.com"
-    return {"metrics": {"internalId": f"mac_{account.properties['accountId']}", "prometheusQueryEndpoint": f"https://{host}"}}
+    return {
+        "metrics": {
+            "internalId": f"mac_{account.properties['accountId']}",
+            "prometheusQueryEndpoint": f"https://{host}",
+        }
+    }
 
 
 def _before_account(change: Change) -> None:
@@ -157,7 +162,9 @@ TYPES = (
     ),
     ResourceType(
         name="Microsoft.Dashboard/grafana",
-        versions=versions("2022-08-01 2022-10-01-preview 2023-09-01 2023-10-01-preview 2024-10-01 2024-11-01-preview 2025-08-01"),
+        versions=versions(
+            "2022-08-01 2022-10-01-preview 2023-09-01 2023-10-01-preview 2024-10-01 2024-11-01-preview 2025-08-01"
+        ),
         long=True,
         name_rule=(r"[A-Za-z][A-Za-z0-9-]{0,21}[A-Za-z0-9]", "2-23 letters, digits and dashes"),
         global_name="NameNotAvailable",

@@ -89,7 +89,9 @@ def _validate_metric_alert(change: Change) -> None:
             _must_exist(change, criteria[name])
     if duration_seconds(str(change.resource.properties["windowSize"])) not in _METRIC_WINDOWS:
         raise AzureError(
-            400, "BadRequest", "'properties.windowSize' of a metric alert: allowed are PT1M, PT5M, PT15M, PT30M, PT1H, PT6H, PT12H, P1D."
+            400,
+            "BadRequest",
+            "'properties.windowSize' of a metric alert: allowed are PT1M, PT5M, PT15M, PT30M, PT1H, PT6H, PT12H, P1D.",
         )
 
 
@@ -97,7 +99,9 @@ def _validate_activity_alert(change: Change) -> None:
     """Leaf conditions name a field; `category` must be one of them."""
     leaves = value_at(change.resource.properties, "condition.allOf") or []
     if not any(str(each.get("field", "")).lower() == "category" for each in leaves):
-        raise AzureError(400, "BadRequest", "'properties.condition.allOf' must have a condition on the field 'category'.")
+        raise AzureError(
+            400, "BadRequest", "'properties.condition.allOf' must have a condition on the field 'category'."
+        )
     for group in value_at(change.resource.properties, "actions.actionGroups") or []:
         _must_exist(change, group.get("actionGroupId"))
     for scope in change.resource.properties["scopes"]:
@@ -109,10 +113,13 @@ def _validate_query_rule(change: Change) -> None:
     for group in value_at(change.resource.properties, "actions.actionGroups") or []:
         _must_exist(change, group)
     often, window = (
-        duration_seconds(str(change.resource.properties.get(name, ""))) for name in ("evaluationFrequency", "windowSize")
+        duration_seconds(str(change.resource.properties.get(name, "")))
+        for name in ("evaluationFrequency", "windowSize")
     )
     if often is not None and window is not None and often > window:
-        raise AzureError(400, "BadRequest", "'properties.evaluationFrequency' must not be longer than 'properties.windowSize'.")
+        raise AzureError(
+            400, "BadRequest", "'properties.evaluationFrequency' must not be longer than 'properties.windowSize'."
+        )
     for scope in change.resource.properties["scopes"]:
         _must_exist(change, scope)
 

@@ -99,11 +99,13 @@ NESTED = {
             "sSLCertRemainingLifetimeCheck": "SSLCertRemainingLifetimeCheck",
         }
     ),
-    **{("monitor", f"{name}Criteria"): NestedClass(rename={"odataType": "odata.type"})
-    for name in (
-        "MetricAlertMultipleResourceMultipleMetric",
-        "MetricAlertSingleResourceMultipleMetric",
-        "WebtestLocationAvailability",
-    )},
+    **{
+        ("monitor", f"{name}Criteria"): NestedClass(rename={"odataType": "odata.type"})
+        for name in (
+            "MetricAlertMultipleResourceMultipleMetric",
+            "MetricAlertSingleResourceMultipleMetric",
+            "WebtestLocationAvailability",
+        )
+    },
 }
 ACTIONS = {"operationalinsights:getSharedKeys": ("operationalinsights:Workspace", "sharedKeys")}
