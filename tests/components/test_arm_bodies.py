@@ -32,6 +32,7 @@ MODELS: dict[str, tuple[str, str]] = {
     "eventgrid:TopicEventSubscription": ("azure.mgmt.eventgrid.models", "EventSubscription"),
     "keyvault:Key": ("azure.mgmt.keyvault.models", "KeyCreateParameters"),
     "keyvault:Vault": ("azure.mgmt.keyvault.models", "VaultCreateOrUpdateParameters"),
+    "machinelearningservices:BatchEndpoint": (_ML, "BatchEndpoint"),
     "machinelearningservices:Compute": (_ML, "ComputeResource"),
     "machinelearningservices:Datastore": (_ML, "Datastore"),
     "machinelearningservices:ManagedNetworkSettingsRule": (_ML, "OutboundRuleBasicResource"),
