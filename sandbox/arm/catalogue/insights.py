@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from sandbox.arm.catalogue.common import duration_seconds, made_once, new_guid, now, one_of, private_keys, versions
+from sandbox.arm.catalogue.log_categories import CATEGORIES
 from sandbox.arm.checks import check_references, value_at
+from sandbox.arm.ids import parse
 from sandbox.arm.model import Action, Change, Json, Resource, ResourceType, View
 from sandbox.kernel.errors import AzureError
 
@@ -148,6 +150,14 @@ def _validate_diagnostics(change: Change) -> None:
     if not any(change.resource.properties.get(name) for name in targets):
         raise AzureError(400, "BadRequest", f"At least one data sink needs to be specified: {', '.join(targets)}.")
     check_references(change, ("workspaceId", "storageAccountId"))
+    allowed = CATEGORIES.get(parse(parse(change.resource.id).scope).type.lower())
+    for log in change.resource.properties.get("logs") or []:
+        if allowed is not None and log.get("category") is not None and log["category"] not in allowed:
+            raise AzureError(
+                400,
+                "BadRequest",
+                f"Category '{log['category']}' is not supported; supported: {', '.join(sorted(allowed)) or 'none'}.",
+            )
 
 
 TYPES = (
