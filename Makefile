@@ -37,7 +37,7 @@ lint: $(STAMP) ## black, ruff, mypy, bandit
 	@$(BIN)/black --check --quiet . || { $(BIN)/black --check . ; exit 1; }
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/bandit --quiet --recursive --configfile pyproject.toml components contract demo load rollout policy sandbox training __main__.py
+	@$(BIN)/bandit --quiet --recursive --configfile pyproject.toml components contract demo functions load rollout policy sandbox training __main__.py
 	@echo "lint: clean"
 
 format: $(STAMP) ## Format and mend what can be

@@ -10,7 +10,9 @@ from components.base import Placement, standard_tags
 from components.compute.clusters import Clusters, ClustersArgs
 from components.config import names_of
 from components.cost.budget import Budget, BudgetArgs
+from components.events.functions import Functions
 from components.events.topics import Events, EventsArgs
+from components.events.wiring import build_functions, drive_rollouts
 from components.foundation import Foundation, build_foundation, lock_data
 from components.identity.apps import Identity, IdentityArgs
 from components.identity.custom_roles import Where
@@ -34,6 +36,7 @@ class Platform:
     endpoints: dict[str, Endpoint]
     alerts: dict[str, EndpointAlerts]
     events: Events
+    functions: Functions | None
     identity: Identity | None
     foundation: Foundation
 
@@ -53,12 +56,20 @@ def build(settings: Settings, project: str) -> Platform:
         subnet_id=foundation.cluster_subnet(settings),
     )
     endpoints = _endpoints(settings, place.behind(workspace), seen)
+    functions = build_functions(settings, place, foundation, seen)
     events = Events(
         "events",
-        EventsArgs(place=place, settings=settings.events, workspace_id=workspace.workspace_id, storage=storage),
+        EventsArgs(
+            place=place,
+            settings=settings.events,
+            workspace_id=workspace.workspace_id,
+            storage=storage,
+            app_id=functions.app_id if functions and settings.functions.deployed else None,
+        ),
     )
     identity = _identity(settings, place, workspace, storage, events)
-    lock_data(settings, place, foundation, seen, after=[events, identity, *endpoints.values()])
+    drive_rollouts(settings, functions, identity)
+    lock_data(settings, place, foundation, seen, after=[events, functions, identity, *endpoints.values()])
     return Platform(
         place=place,
         storage=storage,
@@ -68,6 +79,7 @@ def build(settings: Settings, project: str) -> Platform:
         endpoints=endpoints,
         alerts=_alerts(settings, place, endpoints, seen),
         events=events,
+        functions=functions,
         identity=identity,
         foundation=foundation,
     )

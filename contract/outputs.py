@@ -41,6 +41,28 @@ class Events(_Frozen):
     topic_name: str
     topic_endpoint: str
     subscriptions: tuple[str, ...] = ()
+    system_topic_name: str = Field(default="", description="Azure ML's own events of the workspace")
+    destinations: dict[str, Literal["function", "queue", "webhook"]] = Field(
+        default_factory=dict, description="where events go, by subscription"
+    )
+    dead_letter_container: str = Field(
+        default="", description="what could not be delivered; in the workspace's storage"
+    )
+
+
+class Functions(_Frozen):
+    """The Functions app that handles events. No secret is among them."""
+
+    app_name: str
+    app_id: str
+    host_name: str = Field(
+        description="public name of the site; only Event Grid gets an answer where the stack is private"
+    )
+    principal_id: str = Field(description="object id of its managed identity")
+    deployed: bool = Field(description="whether subscriptions go to its functions already")
+    delivery: Literal["none", "github", "webhook"] = Field(description="who is told of a registered model")
+    vault_name: str = Field(description="key vault that its secrets are put into")
+    secret_names: tuple[str, ...] = Field(description="secrets that people put, by name")
 
 
 class Identity(_Frozen):
@@ -109,5 +131,6 @@ class StackOutputs(_Frozen):
     clusters: dict[str, Cluster]
     endpoints: dict[str, Endpoint] = Field(description="by use case, e.g. 'churn'")
     identity: Identity = Identity()
+    functions: Functions | None = Field(default=None, description="none: the stack has no Functions app")
     gates: Gates
     cost: Cost

@@ -16,7 +16,7 @@ _TAGGED = frozenset(
         "machinelearningservices:Workspace", "machinelearningservices:Compute",
         "machinelearningservices:OnlineEndpoint", "monitor:ActionGroup", "monitor:MetricAlert",
         "monitor:ScheduledQueryRule", "eventgrid:Topic", "eventgrid:SystemTopic", "network:VirtualNetwork",
-        "network:NetworkSecurityGroup", "network:PrivateEndpoint",
+        "network:NetworkSecurityGroup", "network:PrivateEndpoint", "web:AppServicePlan", "web:WebApp",
     }
 )  # fmt: skip
 LOG_DAYS = {"prod": 90}

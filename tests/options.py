@@ -23,6 +23,7 @@ OPTIONS: dict[str, Any] = {
     "encryption": {"customerManagedKey": True},
     "modelRegistry": {"create": True, "regions": ["westus"]},
     "datastores": {"raw-data": {"container": "raw-data"}},
+    "functions": {"enabled": True, "delivery": "github", "repository": "example/azureml-rollouts", "tickMinutes": 1},
     "lockData": True,
 }
 

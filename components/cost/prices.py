@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.events.costs import functions_lines
 from components.network.costs import model_registry_lines, network_lines
 from contract.outputs import Cost, CostLine
 
@@ -53,6 +54,13 @@ class EventPrices(_Frozen):
     free_operations: int
 
 
+class FunctionPrices(_Frozen):
+    gb_second: Usd
+    free_gb_seconds: int
+    per_million_executions: Usd
+    free_executions: int
+
+
 class AlertPrices(_Frozen):
     metric_series_month: Usd
     log_query_month: dict[int, Usd]
@@ -80,6 +88,7 @@ class PriceBook(_Frozen):
     key_vault_per_10k_operations: Usd
     log_analytics: LogPrices
     event_grid: EventPrices
+    functions: FunctionPrices
     alerts: AlertPrices
 
     def cluster_hourly(self, size: str, tier: str) -> float:
@@ -114,6 +123,7 @@ def estimate(settings: Settings, book: PriceBook | None = None) -> Cost:
     lines += [_storage(settings, book), _registry(settings, book), _key_vault(settings, book), _logs(settings, book)]
     lines += [_alerts(settings, book), _events(settings, book)]
     lines += [*network_lines(settings, book), *model_registry_lines(settings, book)]
+    lines += functions_lines(settings, book)
     return Cost(
         monthly_usd=round(sum(line.monthly_usd for line in lines), 2),
         budget_usd=settings.budget.monthly_usd,

@@ -54,6 +54,10 @@ class Identity(pulumi.ComponentResource):
             self._assign(f"reader-{group}", READER, group, "Group")
         self.register_outputs({"client_ids": self.client_ids, "role_ids": self.role_ids})
 
+    def let(self, who: str, role: CustomRole, principal_id: pulumi.Input[str]) -> None:
+        """Give a managed identity of the platform one of the roles, where the role is assigned."""
+        self._assign(who, role, principal_id, "ServicePrincipal")
+
     def _define(self, role: CustomRole) -> pulumi.Resource:
         from pulumi_azure_native import authorization
 

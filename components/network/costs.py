@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from components.cost.prices import PriceBook
     from components.settings import Settings
 
-#: blob, file, vault, registry, workspace; and the queue where events wait in one.
+#: blob, file, vault, registry, workspace; the queue where events wait in one, the Functions app's blobs.
 _ENDPOINTS = 5
 _ZONES = 7
 
@@ -20,8 +20,11 @@ def network_lines(settings: Settings, book: PriceBook) -> Iterator[CostLine]:
     """Private endpoints with their zones, and the managed firewall."""
     network, prices = settings.network, book.network
     if network.enabled:
-        waits = any(each.webhook_url is None for each in settings.events.subscriptions.values())
-        count, size = _ENDPOINTS + waits, settings.usage.private_gb
+        waits = any(
+            each.webhook_url is None and not (each.function and settings.functions.deployed)
+            for each in settings.events.subscriptions.values()
+        )
+        count, size = _ENDPOINTS + waits + settings.functions.enabled, settings.usage.private_gb
         usd = count * prices.private_endpoint_hour * book.hours_per_month
         usd += size * prices.private_endpoint_gb + _ZONES * prices.dns_zone_month
         basis = f"{count} private endpoints at {prices.private_endpoint_hour:g} USD an hour, {size:g} GB, {_ZONES} DNS zones"

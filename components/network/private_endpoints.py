@@ -18,6 +18,8 @@ class PrivateEndpointsArgs:
     network: Network
     #: Private endpoint group (a key of ZONES) to the ARM id of what it leads to.
     targets: Mapping[str, pulumi.Input[str]]
+    #: Whose they are, where the platform has several of a group.
+    owner: str = ""
 
 
 class PrivateEndpoints(pulumi.ComponentResource):
@@ -37,7 +39,7 @@ class PrivateEndpoints(pulumi.ComponentResource):
         place = self._args.place
         endpoint = network.PrivateEndpoint(
             f"{self._name}-{group}",
-            private_endpoint_name=place.names.of("private endpoint", group),
+            private_endpoint_name=place.names.of("private endpoint", f"{self._args.owner} {group}".strip()),
             resource_group_name=place.resource_group,
             location=place.location,
             subnet={"id": self._args.network.subnet_ids["endpoints"]},

@@ -21,12 +21,13 @@ class ObservabilityArgs:
 class Observability(pulumi.ComponentResource):
     """Log Analytics, Application Insights on top of it, and whom alerts tell.
 
-    Outputs: `log_analytics_id`, `log_analytics_customer_id` (the id that queries go by), `app_insights_id`, `action_group_id`.
+    Outputs: `log_analytics_id`, `log_analytics_customer_id` (the id that queries go by), `app_insights_id`, `app_insights_connection` (string), `action_group_id`.
     """
 
     log_analytics_id: pulumi.Output[str]
     log_analytics_customer_id: pulumi.Output[str]
     app_insights_id: pulumi.Output[str]
+    app_insights_connection: pulumi.Output[str]
     action_group_id: pulumi.Output[str]
 
     def __init__(self, name: str, args: ObservabilityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -71,6 +72,7 @@ class Observability(pulumi.ComponentResource):
             tags=place.tags,
             opts=child(self, place),
         )
+        self.app_insights_connection = insights.connection_string
         identifier: pulumi.Output[str] = insights.id
         return identifier
 
