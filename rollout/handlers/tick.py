@@ -37,7 +37,11 @@ class Driven:
             log.info("tick %s: another controller is at it", self.name)
             return True
         log.info(
-            "tick %s: %s, %s; %d effects", self.name, result.phase.value if result.phase else "no rollout", result.condition.value, len(result.effects)
+            "tick %s: %s, %s; %d effects",
+            self.name,
+            result.phase.value if result.phase else "no rollout",
+            result.condition.value,
+            len(result.effects),
         )
         return True
 

@@ -13,6 +13,7 @@ from sandbox.arm.catalogue import (
     resources,
     storage,
     vaults,
+    web,
 )
 from sandbox.arm.model import ResourceType
 
@@ -27,4 +28,5 @@ TYPES: tuple[ResourceType, ...] = (
     *costs.TYPES,
     *events.TYPES,
     *network.TYPES,
+    *web.TYPES,
 )
