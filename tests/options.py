@@ -24,6 +24,8 @@ OPTIONS: dict[str, Any] = {
     "modelRegistry": {"create": True, "regions": ["westus"]},
     "datastores": {"raw-data": {"container": "raw-data"}},
     "functions": {"enabled": True, "delivery": "github", "repository": "example/azureml-rollouts", "tickMinutes": 1},
+    "batchEndpoints": {"churn": {"model": "churn", "cluster": "cpu"}},
+    "endpoints": {"churn": {"instanceCount": 2, "scale": {"minInstances": 2, "maxInstances": 4, "latencyMs": 300}}},
     "lockData": True,
 }
 

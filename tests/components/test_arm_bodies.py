@@ -33,6 +33,7 @@ MODELS: dict[str, tuple[str, str]] = {
     "keyvault:Key": ("azure.mgmt.keyvault.models", "KeyCreateParameters"),
     "keyvault:Secret": ("azure.mgmt.keyvault.models", "SecretCreateOrUpdateParameters"),
     "keyvault:Vault": ("azure.mgmt.keyvault.models", "VaultCreateOrUpdateParameters"),
+    "machinelearningservices:BatchEndpoint": (_ML, "BatchEndpoint"),
     "machinelearningservices:Compute": (_ML, "ComputeResource"),
     "machinelearningservices:Datastore": (_ML, "Datastore"),
     "machinelearningservices:ManagedNetworkSettingsRule": (_ML, "OutboundRuleBasicResource"),
