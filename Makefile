@@ -54,6 +54,8 @@ locks: $(STAMP) ## Lock requirements/*.in anew
 	  --no-emit-index-url --no-emit-find-links requirements/$$name.in -o requirements/$$name.txt; done
 	@for name in runtime sandbox; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links -c requirements/dev.txt requirements/$$name.in -o requirements/$$name.txt; done
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  -c requirements/dev.txt functions/requirements.in -o functions/requirements.txt
 
 browser:
 	@command -v chromium >/dev/null || tools/install-browser

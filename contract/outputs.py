@@ -61,6 +61,7 @@ class Functions(_Frozen):
     principal_id: str = Field(description="object id of its managed identity")
     deployed: bool = Field(description="whether subscriptions go to its functions already")
     delivery: Literal["none", "github", "webhook"] = Field(description="who is told of a registered model")
+    packages_url: str = Field(description="https URL of the container that holds its code")
     vault_name: str = Field(description="key vault that its secrets are put into")
     secret_names: tuple[str, ...] = Field(description="secrets that people put, by name")
 

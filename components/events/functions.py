@@ -41,7 +41,8 @@ class FunctionsArgs:
 class Functions(pulumi.ComponentResource):
     """A Functions app (Python, Flex Consumption) with an identity of its own and no key or password anywhere.
 
-    Outputs: `app_id`, `app_name`, `host_name`, `principal_id` (of the identity), `secrets` (setting to secret name), `vault_name`.
+    Outputs: `app_id`, `app_name`, `host_name`, `principal_id` (of the identity), `secrets` (setting to secret name), `vault_name`,
+    `packages_url` (container of its code).
     """
 
     app_id: pulumi.Output[str]
@@ -50,6 +51,7 @@ class Functions(pulumi.ComponentResource):
     principal_id: pulumi.Output[str]
     secrets: dict[str, str]
     vault_name: pulumi.Input[str]
+    packages_url: pulumi.Output[str]
 
     def __init__(self, name: str, args: FunctionsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("rollouts:platform:Functions", name, None, opts)
@@ -60,6 +62,7 @@ class Functions(pulumi.ComponentResource):
             place=args.place, reach=args.reach, network=args.network, principal_id=self.principal_id
         )
         self._storage = FunctionsStorage(f"{name}-storage", storage, pulumi.ResourceOptions(parent=self))
+        self.packages_url = self._storage.packages_url
         self.secrets = {setting: SECRETS[setting] for setting in wanted_secrets(args.settings)}
         references, roles = self._build_secrets()
         site = self._build_site(references, [*self._storage.ready, *roles, self._let_publish()])

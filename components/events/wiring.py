@@ -49,6 +49,7 @@ def functions_document(settings: Settings, functions: Functions | None) -> dict[
         "principal_id": functions.principal_id,
         "deployed": settings.functions.deployed,
         "delivery": settings.functions.delivery,
+        "packages_url": functions.packages_url,
         "vault_name": functions.vault_name,
         "secret_names": sorted(functions.secrets.values()),
     }

@@ -93,5 +93,5 @@ def _post(url: str, whom: str, content: bytes, headers: Mapping[str, str]) -> No
         raise RolloutError(
             f"{whom} refused with {answer.status_code}", way_out="check its address and secret in the key vault"
         )
-    if not answer.ok or answer.is_redirect:
+    if not 200 <= answer.status_code < 300:
         raise Unavailable(f"{whom} answered {answer.status_code}")
