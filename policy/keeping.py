@@ -14,9 +14,11 @@ _TAGGED = frozenset(
         "resources:ResourceGroup", "storage:StorageAccount", "keyvault:Vault", "containerregistry:Registry",
         "operationalinsights:Workspace", "applicationinsights:Component", "managedidentity:UserAssignedIdentity",
         "machinelearningservices:Workspace", "machinelearningservices:Compute",
-        "machinelearningservices:OnlineEndpoint", "machinelearningservices:BatchEndpoint", "monitor:ActionGroup", "monitor:MetricAlert",
-        "monitor:ScheduledQueryRule", "eventgrid:Topic", "eventgrid:SystemTopic", "network:VirtualNetwork",
-        "network:NetworkSecurityGroup", "network:PrivateEndpoint", "web:AppServicePlan", "web:WebApp",
+        "machinelearningservices:OnlineEndpoint", "machinelearningservices:BatchEndpoint", "monitor:ActionGroup",
+        "monitor:MetricAlert", "monitor:ScheduledQueryRule", "eventgrid:Topic", "eventgrid:SystemTopic",
+        "network:VirtualNetwork", "network:NetworkSecurityGroup", "network:PrivateEndpoint", "web:AppServicePlan",
+        "web:WebApp", "monitor:ActivityLogAlert", "monitor:AzureMonitorWorkspace", "operationalinsights:QueryPack",
+        "applicationinsights:Workbook", "applicationinsights:WebTest", "dashboard:Grafana",
     }
 )  # fmt: skip
 LOG_DAYS = {"prod": 90}
