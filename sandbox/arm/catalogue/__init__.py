@@ -5,6 +5,7 @@ from __future__ import annotations
 from sandbox.arm.catalogue import (
     access,
     costs,
+    dashboards,
     events,
     insights,
     machinelearning,
@@ -22,6 +23,7 @@ TYPES: tuple[ResourceType, ...] = (
     *vaults.TYPES,
     *registries.TYPES,
     *insights.TYPES,
+    *dashboards.TYPES,
     *machinelearning.TYPES,
     *access.TYPES,
     *costs.TYPES,
