@@ -63,11 +63,11 @@ def action_groups(resources: Sequence[Resource]) -> Iterator[Finding]:
 
 def audited(resources: Sequence[Resource]) -> Iterator[Finding]:
     """It can be found out who read what: each kind that holds data or secrets has a diagnostic setting."""
-    targets = [str(at(each.props, "resourceUri")).lower() for each in _of(resources, "monitor:DiagnosticSetting")]
-    if str(UNKNOWN) in targets:
-        return  # ids are known after the first update; then the rule looks
+    targets = [at(each.props, "resourceUri") for each in _of(resources, "monitor:DiagnosticSetting")]
+    if any(target is UNKNOWN or target is None for target in targets):
+        return  # ids are known after the first update, and left out before; then the rule looks
     for type_, provider in _AUDITED.items():
-        if _of(resources, type_) and not any(provider in target for target in targets):
+        if _of(resources, type_) and not any(provider in str(target).lower() for target in targets):
             yield Finding(f"no diagnostic setting for {type_}; set `logs.audit: true`")
 
 
