@@ -62,8 +62,8 @@ class Events(_Frozen):
 class Functions(_Frozen):
     """The Functions app that handles events. No secret is among them."""
 
-    app_name: str
-    app_id: str
+    app_name: str = Field(description="the site's name")
+    app_id: str = Field(description="ARM id of the site")
     host_name: str = Field(
         description="public name of the site; only Event Grid gets an answer where the stack is private"
     )
