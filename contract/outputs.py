@@ -146,6 +146,25 @@ class Encryption(_Frozen):
     vault_id: str
 
 
+class FeatureStore(_Frozen):
+    """Where features are defined and kept. Redis takes TLS only, and Entra tokens of the stack's identities."""
+
+    name: str
+    id: str
+    offline_container_id: str
+    online_database_id: str
+    online_host: str
+    online_port: int
+
+
+class LoadTesting(_Frozen):
+    """Azure Load Testing."""
+
+    name: str
+    id: str
+    data_plane_uri: str = Field(description="host of its own API")
+
+
 class CostLine(_Frozen):
     component: str
     monthly_usd: float = Field(ge=0)
@@ -180,6 +199,8 @@ class StackOutputs(_Frozen):
     network: Network = Network()
     container_registry: Registry | None = None
     model_registry: ModelRegistry | None = Field(default=None, description="none: this stack uses none")
+    feature_store: FeatureStore | None = Field(default=None, description="none: this stack has none")
+    load_testing: LoadTesting | None = Field(default=None, description="none: this stack has none")
     encryption: Encryption | None = Field(default=None, description="none: Azure's own keys")
     gates: Gates
     cost: Cost

@@ -25,6 +25,8 @@ OPTIONS: dict[str, Any] = {
     "datastores": {"raw-data": {"container": "raw-data"}},
     "batchEndpoints": {"churn": {"model": "churn", "cluster": "cpu"}},
     "endpoints": {"churn": {"instanceCount": 2, "scale": {"minInstances": 2, "maxInstances": 4, "latencyMs": 300}}},
+    "featureStore": {"enabled": True},
+    "loadTesting": {"enabled": True},
     "lockData": True,
 }
 

@@ -33,6 +33,16 @@ class Features:
     store: FeatureStore
     private_endpoints: PrivateEndpoints | None
 
+    @property
+    def components(self) -> tuple[pulumi.Resource, ...]:
+        """Made before the locks and deleted after them."""
+        return tuple(each for each in (self.offline, self.online, self.store, self.private_endpoints) if each)
+
+    @property
+    def holds_data(self) -> dict[str, pulumi.Input[str]]:
+        """What is locked: what Redis holds is materialized again from here."""
+        return {"offline-store": self.offline.account_id}
+
     def document(self) -> dict[str, Any]:
         """The contract's `FeatureStore`."""
         return {
@@ -59,6 +69,7 @@ def build_features(settings: Settings, args: FeaturesArgs) -> Features | None:
     if not settings.feature_store.enabled:
         return None
     place, reach = args.place, reach_of(settings)
+    key = args.foundation.encryption.key if args.foundation.encryption else None
     offline = OfflineStore(
         "offline-store",
         OfflineStoreArgs(
@@ -66,6 +77,7 @@ def build_features(settings: Settings, args: FeaturesArgs) -> Features | None:
             sku=settings.feature_store.offline_sku,
             soft_delete_days=settings.storage.soft_delete_days,
             reach=reach,
+            key=key,
         ),
     )
     storage = args.foundation.storage.account_id
@@ -90,6 +102,7 @@ def build_features(settings: Settings, args: FeaturesArgs) -> Features | None:
             place=place,
             settings=settings.feature_store.redis,
             reach=reach,
+            key=key,
             users={"materializer": identity.principal_id, **deployments},
         ),
     )
@@ -105,6 +118,7 @@ def build_features(settings: Settings, args: FeaturesArgs) -> Features | None:
             readers={"jobs": jobs, **deployments},
             network=settings.network,
             reach=reach,
+            key=key,
         ),
     )
     doors = _doors(args, offline, online, store)

@@ -17,6 +17,7 @@ from components.identity.roles import Role, assign
 from components.network.isolation import managed_network
 from components.network.reach import Reach
 from components.network.settings import NetworkSettings
+from components.workspace.encryption import EncryptionKey
 
 OFFLINE, ONLINE = "OfflineStoreConnectionName-platform", "OnlineStoreConnectionName-platform"
 
@@ -44,6 +45,7 @@ class FeatureStoreArgs:
     readers: Mapping[str, pulumi.Input[str]]
     network: NetworkSettings
     reach: Reach
+    key: EncryptionKey | None = None
 
 
 class FeatureStore(pulumi.ComponentResource):
@@ -75,7 +77,8 @@ class FeatureStore(pulumi.ComponentResource):
             sku={"name": "Basic", "tier": "Basic"},
             # Azure ML gives the first its rights on what the workspace stands on; the second is who materializes
             identity=ml.ManagedServiceIdentityArgs(
-                type="SystemAssigned,UserAssigned", user_assigned_identities=[args.identity.plain_id]
+                type="SystemAssigned,UserAssigned",
+                user_assigned_identities=[args.identity.plain_id, *([args.key.identity_id] if args.key else [])],
             ),
             storage_account=args.depends.storage_account_id,
             key_vault=args.depends.vault_id,
@@ -88,9 +91,10 @@ class FeatureStore(pulumi.ComponentResource):
             ),
             public_network_access=args.reach.access,
             managed_network=self._managed_network(),
+            **(args.key.of_workspace() if args.key else {}),
             v1_legacy_mode=False,
             tags=place.tags,
-            opts=child(self, place, precious=True, after=args.identity.ready),
+            opts=child(self, place, precious=True, after=[*args.identity.ready, *(args.key.ready if args.key else ())]),
         )
 
     def _managed_network(self) -> Any:
@@ -142,11 +146,13 @@ class FeatureStore(pulumi.ComponentResource):
     def _grant(self, workspace: Any) -> None:
         """Who materializes works in the store; who looks features up reads it; the network's doors are approved."""
         args = self._args
-        wanted = [("materializer", Role.AZUREML_DATA_SCIENTIST, args.identity.principal_id, workspace.id)]
-        wanted += [(each, Role.READER, principal, workspace.id) for each, principal in args.readers.items()]
+        wanted: list[tuple[str, Role, pulumi.Input[str], pulumi.Input[str]]] = [
+            ("materializer", Role.AZUREML_DATA_SCIENTIST, args.identity.principal_id, workspace.id)
+        ]
+        wanted.extend((each, Role.READER, reader, workspace.id) for each, reader in args.readers.items())
         if args.network.isolation != "Disabled":
             itself = workspace.identity.apply(lambda identity: identity.principal_id)
-            for what, scope in (("offline", args.offline.account_id), ("online", args.online.cluster_id)):
-                wanted.append((f"approver-{what}", Role.NETWORK_CONNECTION_APPROVER, itself, scope))
+            for what, target in (("offline", args.offline.account_id), ("online", args.online.cluster_id)):
+                wanted.append((f"approver-{what}", Role.NETWORK_CONNECTION_APPROVER, itself, target))
         for what, role, principal, scope in wanted:
             assign(f"{self._name}-{what}", role, to=principal, scope=scope, parent=self, place=args.place)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 
@@ -33,10 +34,10 @@ class LoadTestingArgs:
 
 
 class LoadTesting(pulumi.ComponentResource):
-    """A load testing resource whose tests run as an identity of its own. Outputs: `load_test_id`, `name`, `data_plane_uri`."""
+    """A load testing resource whose tests run as an identity of its own. Outputs: `load_test_id`, `load_test_name`, `data_plane_uri`."""
 
     load_test_id: pulumi.Output[str]
-    name: pulumi.Output[str]
+    load_test_name: pulumi.Output[str]
     data_plane_uri: pulumi.Output[str]
 
     def __init__(self, name: str, args: LoadTestingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -66,5 +67,13 @@ class LoadTesting(pulumi.ComponentResource):
             tags=place.tags,
             opts=child(self, place, after=identity.ready),
         )
-        self.load_test_id, self.name, self.data_plane_uri = resource.id, resource.name, resource.data_plane_uri
+        self.load_test_id, self.load_test_name, self.data_plane_uri = (
+            resource.id,
+            resource.name,
+            resource.data_plane_uri,
+        )
         self.register_outputs({"load_test_id": self.load_test_id})
+
+    def document(self) -> dict[str, Any]:
+        """The contract's `LoadTesting`."""
+        return {"name": self.load_test_name, "id": self.load_test_id, "data_plane_uri": self.data_plane_uri}

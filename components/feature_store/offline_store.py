@@ -8,6 +8,7 @@ import pulumi
 
 from components.base import Placement, child
 from components.network.reach import Reach
+from components.workspace.encryption import EncryptionKey
 
 CONTAINER = "offline-store"
 
@@ -18,6 +19,7 @@ class OfflineStoreArgs:
     sku: str
     soft_delete_days: int
     reach: Reach
+    key: EncryptionKey | None = None
 
 
 class OfflineStore(pulumi.ComponentResource):
@@ -51,8 +53,9 @@ class OfflineStore(pulumi.ComponentResource):
             allow_shared_key_access=False,
             default_to_o_auth_authentication=True,
             **args.reach.of_storage(),
+            **(args.key.of_storage() if args.key else {}),
             tags=place.tags,
-            opts=child(self, place, precious=True),
+            opts=child(self, place, precious=True, after=args.key.ready if args.key else ()),
         )
         storage.BlobServiceProperties(
             f"{name}-blobs",

@@ -12,6 +12,7 @@ from components.feature_store.settings import RedisSettings
 from components.identity.custom_roles import CustomRole
 from components.identity.define import define
 from components.network.reach import Reach
+from components.workspace.encryption import EncryptionKey
 
 _REDIS = "Microsoft.Cache/redisEnterprise"
 #: Azure's own for every database.
@@ -31,6 +32,7 @@ class OnlineStoreArgs:
     reach: Reach
     #: Object ids of the identities that read or write features, by a name for each.
     users: Mapping[str, pulumi.Input[str]]
+    key: EncryptionKey | None = None
 
 
 class OnlineStore(pulumi.ComponentResource):
@@ -51,14 +53,18 @@ class OnlineStore(pulumi.ComponentResource):
             role = define(f"{name}-user", FEATURE_USER, parent=self, place=args.place)
             for user, principal_id in args.users.items():
                 role.assign(
-                    f"{name}-key-for-{user}", to=principal_id, scope=self.cluster_id, parent=self, kind="ServicePrincipal"
+                    f"{name}-key-for-{user}",
+                    to=principal_id,
+                    scope=self.cluster_id,
+                    parent=self,
+                    kind="ServicePrincipal",
                 )
         self.register_outputs({"database_id": self.database_id, "host": self.host})
 
     def _build(self) -> None:
         from pulumi_azure_native import redisenterprise
 
-        place, settings = self._args.place, self._args.settings
+        place, settings, key = self._args.place, self._args.settings, self._args.key
         cluster = redisenterprise.RedisEnterprise(
             self._name,
             cluster_name=place.names.of("managed redis"),
@@ -68,8 +74,9 @@ class OnlineStore(pulumi.ComponentResource):
             high_availability="Enabled" if settings.high_availability else "Disabled",
             minimum_tls_version="1.2",
             public_network_access="Enabled" if self._args.reach.public else "Disabled",
+            **(key.of_redis() if key else {}),
             tags=place.tags,
-            opts=child(self, place, precious=True),
+            opts=child(self, place, precious=True, after=key.ready if key else ()),
         )
         database = redisenterprise.Database(
             f"{self._name}-database",

@@ -16,6 +16,3 @@ def problems_of_features(settings: Settings) -> Iterator[Problem]:
     key = "featureStore.redis.highAvailability"
     if settings.environment == "prod" and not store.redis.high_availability:
         yield Problem(key, False, "prod needs true, or a machine that fails takes the features with it")
-    if settings.encryption.customer_managed_key:
-        allowed = "not with encryption.customerManagedKey: the feature store's own storage and Redis would have no such key"
-        yield Problem("featureStore.enabled", True, allowed)

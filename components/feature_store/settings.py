@@ -9,7 +9,9 @@ from pydantic import Field
 from components.cost.prices import price_book
 from components.fields import Block, one_of
 
-RedisSize = Annotated[str, one_of("size of Azure Managed Redis (not in the price book)", tuple(price_book().redis_hour))]
+RedisSize = Annotated[
+    str, one_of("size of Azure Managed Redis (not in the price book)", tuple(price_book().redis_hour))
+]
 StorageSku = Annotated[str, one_of("storage SKU", tuple(price_book().storage_gb_month))]
 
 

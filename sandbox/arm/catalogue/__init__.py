@@ -6,6 +6,7 @@ from sandbox.arm.catalogue import (
     access,
     costs,
     events,
+    features,
     insights,
     machinelearning,
     network,
@@ -27,4 +28,5 @@ TYPES: tuple[ResourceType, ...] = (
     *costs.TYPES,
     *events.TYPES,
     *network.TYPES,
+    *features.TYPES,
 )
