@@ -24,7 +24,8 @@ PROJECT = "azureml-rollouts"
 def _identity(given: Mapping[str, Any]) -> dict[str, Any]:
     """The identity as the service answers: a mapping where the program gives a list."""
     named = {each: {} for each in given["identity"].get("userAssignedIdentities") or ()}
-    return {"identity": {**given["identity"], **({"userAssignedIdentities": named} if named else {})}}
+    itself = {"principalId": "principal-itself"} if "SystemAssigned" in given["identity"]["type"] else {}
+    return {"identity": {**given["identity"], **itself, **({"userAssignedIdentities": named} if named else {})}}
 
 
 #: Type token to what the service computes from the inputs.
