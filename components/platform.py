@@ -16,8 +16,8 @@ from components.feature_store.load_testing import LoadTesting
 from components.foundation import Foundation, build_foundation, lock_data
 from components.identity.apps import Identity, IdentityArgs
 from components.identity.custom_roles import Where
-from components.observability.alerts import AlertsArgs, EndpointAlerts
 from components.observability.logs import Observability, ObservabilityArgs
+from components.observability.watch import Watch, Watched, WatchedEndpoint, build_watch
 from components.serving.batch import BatchEndpoint
 from components.serving.build import build_serving
 from components.serving.endpoint import Endpoint
@@ -37,7 +37,7 @@ class Platform:
     clusters: Clusters
     endpoints: dict[str, Endpoint]
     batch_endpoints: dict[str, BatchEndpoint]
-    alerts: dict[str, EndpointAlerts]
+    watch: Watch
     events: Events
     identity: Identity | None
     foundation: Foundation
@@ -64,14 +64,11 @@ def build(settings: Settings, project: str) -> Platform:
         settings,
         FeaturesArgs(place=place, foundation=foundation, seen=seen, clusters=clusters, endpoints=serving.online),
     )
-    lock_data(
-        settings,
-        place,
-        foundation,
-        seen,
-        after=[events, identity, clusters, *serving.online.values(), *(features.components if features else ())],
-        more=features.holds_data if features else None,
-    )
+    watch = _watch(settings, place, seen, foundation, serving.online, events)
+    below = [events, identity, clusters, *watch.below_data, *serving.online.values()]
+    if features:
+        below += features.components
+    lock_data(settings, place, foundation, seen, after=below, more=features.holds_data if features else None)
     return Platform(
         place=place,
         storage=storage,
@@ -80,7 +77,7 @@ def build(settings: Settings, project: str) -> Platform:
         clusters=clusters,
         endpoints=serving.online,
         batch_endpoints=serving.batch,
-        alerts=_alerts(settings, place, serving.online, seen),
+        watch=watch,
         events=events,
         identity=identity,
         foundation=foundation,
@@ -131,26 +128,30 @@ def _clusters(settings: Settings, place: Placement, foundation: Foundation) -> C
     return Clusters("cluster", args)
 
 
-def _alerts(
-    settings: Settings, place: Placement, endpoints: dict[str, Endpoint], seen: Observability
-) -> dict[str, EndpointAlerts]:
-    if not settings.alerts.enabled:
-        return {}
-    return {
-        use_case: EndpointAlerts(
-            f"alerts-{use_case}",
-            AlertsArgs(
-                place=place,
-                settings=settings.alerts,
-                use_case=use_case,
-                endpoint_name=settings.endpoints[use_case].name or place.names.endpoint(use_case),
-                endpoint_id=endpoint.endpoint_id,
-                log_analytics_id=seen.log_analytics_id,
-                action_group_id=seen.action_group_id,
-            ),
-        )
-        for use_case, endpoint in endpoints.items()
-    }
+def _watch(
+    settings: Settings,
+    place: Placement,
+    seen: Observability,
+    foundation: Foundation,
+    endpoints: dict[str, Endpoint],
+    events: Events,
+) -> Watch:
+    watched = Watched(
+        endpoints={
+            use_case: WatchedEndpoint(
+                name=settings.endpoints[use_case].name or place.names.endpoint(use_case),
+                id=each.endpoint_id,
+                address=each.scoring_uri,
+            )
+            for use_case, each in endpoints.items()
+        },
+        workspace_id=foundation.workspace.workspace_id,
+        storage_id=foundation.storage.account_id,
+        vault_id=foundation.workspace.vault_id,
+        registry_id=foundation.workspace.registry_id,
+        topic_id=events.topic_id,
+    )
+    return build_watch(settings, place, seen, watched)
 
 
 def _identity(

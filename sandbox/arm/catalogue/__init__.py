@@ -5,6 +5,7 @@ from __future__ import annotations
 from sandbox.arm.catalogue import (
     access,
     costs,
+    dashboards,
     events,
     features,
     insights,
@@ -23,6 +24,7 @@ TYPES: tuple[ResourceType, ...] = (
     *vaults.TYPES,
     *registries.TYPES,
     *insights.TYPES,
+    *dashboards.TYPES,
     *machinelearning.TYPES,
     *access.TYPES,
     *costs.TYPES,

@@ -45,16 +45,17 @@ class SweepWork:
 
     async def __call__(self) -> None:
         await self._parent.begin()
-        timed_out = False
+        limit = asyncio.timeout(self._spec.timeout)
         try:
-            async with asyncio.timeout(self._spec.timeout):
+            async with limit:
                 await self._trials()
         except TimeoutError:
-            timed_out = True
+            if not limit.expired():
+                raise
         finally:
             await self._parent.leave("The sweep was canceled, or reached its limit.")
         await self._keep_outputs()
-        if timed_out:
+        if limit.expired():
             raise JobTimedOut(f"The sweep ran longer than its limit of {self._spec.timeout:g} s.")
         if self._ended and set(self._ended.values()) == {records.FAILED}:
             first = next(iter(self._ended))
