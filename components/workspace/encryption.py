@@ -104,6 +104,7 @@ class Encryption(pulumi.ComponentResource):
             scope=vault.id,
             parent=self,
             place=args.place,
+            holder=identity,
         )
         self.key = EncryptionKey(
             key_name="platform",
