@@ -13,6 +13,8 @@ from components.cost.budget import Budget, BudgetArgs
 from components.events.functions import Functions
 from components.events.topics import Events, EventsArgs
 from components.events.wiring import build_functions, drive_rollouts
+from components.feature_store.build import Features, FeaturesArgs, build_features, build_load_testing
+from components.feature_store.load_testing import LoadTesting
 from components.foundation import Foundation, build_foundation, lock_data
 from components.identity.apps import Identity, IdentityArgs
 from components.identity.custom_roles import Where
@@ -42,6 +44,8 @@ class Platform:
     functions: Functions | None
     identity: Identity | None
     foundation: Foundation
+    features: Features | None
+    load_testing: LoadTesting | None
 
 
 def build(settings: Settings, project: str) -> Platform:
@@ -67,9 +71,15 @@ def build(settings: Settings, project: str) -> Platform:
     )
     identity = _identity(settings, place, foundation, events, serving.online)
     drive_rollouts(settings, functions, identity)
+    features = build_features(
+        settings,
+        FeaturesArgs(place=place, foundation=foundation, seen=seen, clusters=clusters, endpoints=serving.online),
+    )
     watch = _watch(settings, place, seen, foundation, serving.online, events)
     below = [events, functions, identity, clusters, *watch.below_data, *serving.online.values()]
-    lock_data(settings, place, foundation, seen, after=below)
+    if features:
+        below += features.components
+    lock_data(settings, place, foundation, seen, after=below, more=features.holds_data if features else None)
     return Platform(
         place=place,
         storage=storage,
@@ -83,6 +93,8 @@ def build(settings: Settings, project: str) -> Platform:
         functions=functions,
         identity=identity,
         foundation=foundation,
+        features=features,
+        load_testing=build_load_testing(settings, place, serving.online),
     )
 
 

@@ -95,7 +95,7 @@ class FunctionsStorage(pulumi.ComponentResource):
         if args.network is None:
             return []
         door = PrivateEndpointsArgs(
-            place=args.place, network=args.network, targets={"blob": account.id}, owner="functions"
+            place=args.place, network=args.network, targets={"blob": account.id}, prefix="functions"
         )
         return [PrivateEndpoints(f"{self._name}-private", door, pulumi.ResourceOptions(parent=self))]
 

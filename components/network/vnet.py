@@ -22,6 +22,12 @@ ZONES: dict[str, tuple[str, ...]] = {
 }
 #: Subnets that belong to one service, which puts its own instances there.
 _DELEGATIONS = {"functions": "Microsoft.App/environments"}
+#: Likewise, for what is an option.
+FEATURE_ZONES: dict[str, tuple[str, ...]] = {
+    "dfs": ("privatelink.dfs.core.windows.net",),
+    "redisEnterprise": ("privatelink.redis.azure.net",),
+}
+ALL_ZONES = ZONES | FEATURE_ZONES
 _LAST_PRIORITY = 4096
 
 
@@ -31,6 +37,8 @@ class NetworkArgs:
     settings: NetworkSettings
     #: Subnets of services that the stack does not have.
     unused: Collection[str] = ()
+    #: Keys of ALL_ZONES: what the stack has private endpoints for.
+    groups: tuple[str, ...] = tuple(ZONES)
 
 
 class Network(pulumi.ComponentResource):
@@ -49,7 +57,7 @@ class Network(pulumi.ComponentResource):
         vnet = self._build_vnet()
         self.vnet_id = vnet.id
         self.subnet_ids = self._build_subnets(vnet)
-        names = sorted({zone for zones in ZONES.values() for zone in zones})
+        names = sorted({zone for group in args.groups for zone in ALL_ZONES[group]})
         self.zone_ids = {zone: self._build_zone(zone, vnet) for zone in names}
         self.register_outputs({"vnet_id": self.vnet_id, "subnet_ids": self.subnet_ids})
 

@@ -7,6 +7,7 @@ from sandbox.arm.catalogue import (
     costs,
     dashboards,
     events,
+    features,
     insights,
     machinelearning,
     network,
@@ -31,4 +32,5 @@ TYPES: tuple[ResourceType, ...] = (
     *events.TYPES,
     *network.TYPES,
     *web.TYPES,
+    *features.TYPES,
 )
