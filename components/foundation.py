@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from components.cost.prices import price_book
 from components.events.topics import queued
 from components.network.private_endpoints import PrivateEndpoints, PrivateEndpointsArgs
 from components.network.reach import reach_of
-from components.network.vnet import Network, NetworkArgs
+from components.network.vnet import FEATURE_ZONES, ZONES, Network, NetworkArgs
 from components.observability.logs import Observability
 from components.settings import Settings
 from components.workspace.encryption import Encryption, EncryptionArgs
@@ -50,7 +50,10 @@ def build_foundation(settings: Settings, place: Placement, seen: Observability) 
     """Declare the stack's foundation."""
     network = None
     if settings.network.enabled:
-        network = Network("network", NetworkArgs(place=place, settings=settings.network))
+        unused = () if settings.functions.enabled else ("functions",)
+        groups = (*ZONES, *(FEATURE_ZONES if settings.feature_store.enabled else ()))
+        args = NetworkArgs(place=place, settings=settings.network, unused=unused, groups=groups)
+        network = Network("network", args)
     encryption = _encryption(settings, place)
     storage = _storage(settings, place, encryption)
     workspace = _workspace(settings, place, storage, seen, encryption)
@@ -80,7 +83,7 @@ def _storage(settings: Settings, place: Placement, encryption: Encryption | None
     args = StorageArgs(
         place=place,
         settings=settings.storage,
-        queues=queued(settings.events),
+        queues=queued(settings.events, deployed=settings.functions.deployed),
         containers=[*(store.container for store in settings.datastores.values()), *export_containers(settings)],
         reach=reach_of(settings),
         key=encryption.key if encryption else None,
@@ -124,7 +127,7 @@ def _private_endpoints(
     if network is None:
         return None
     targets: dict[str, pulumi.Input[str]] = {"blob": storage.account_id, "file": storage.account_id}
-    if queued(settings.events):
+    if queued(settings.events, deployed=settings.functions.deployed):
         targets["queue"] = storage.account_id
     targets |= {
         "vault": workspace.vault_id,
@@ -141,6 +144,7 @@ def _model_registry(settings: Settings, place: Placement, workspace: Workspace) 
         place=place,
         settings=settings.model_registry,
         reach=reach_of(settings),
+        holder=workspace.identity,
         principal_id=workspace.principal_id,
     )
     return ModelRegistry("model-registry", args)
@@ -170,8 +174,9 @@ def lock_data(
     foundation: Foundation,
     seen: Observability,
     after: Sequence[pulumi.Resource | None],
+    more: Mapping[str, pulumi.Input[str]] | None = None,
 ) -> Locks | None:
-    """Lock what holds data, once all that is `after` is made; None where the stack does not ask for it."""
+    """Lock what holds data, and `more` by name, once all that is `after` is made; None where the stack does not ask for it."""
     if not settings.lock_data:
         return None
     targets: dict[str, pulumi.Input[str]] = {
@@ -184,6 +189,7 @@ def lock_data(
         targets["key-vault"] = foundation.encryption.key.vault_id
     if foundation.model_registry is not None and settings.model_registry.create:
         targets["model-registry"] = foundation.model_registry.registry_id
+    targets |= more or {}
     below = (
         foundation.storage,
         foundation.workspace,

@@ -20,6 +20,9 @@ _HASH_LENGTH = 6
 JOURNAL = "rollout-journal"
 DEAD_LETTERS = "dead-letters"
 COST_EXPORTS = "cost-exports"
+#: Containers of the Functions app's own account.
+PACKAGES = "packages"
+HANDLED_EVENTS = "handled-events"
 
 
 class Scope(StrEnum):
@@ -76,6 +79,10 @@ RULES: dict[str, Rule] = {
         Rule("private endpoint", 2, 64, r"[A-Za-z0-9][\w.-]*\w", "letters, digits, _ - ., starting with a letter or digit", Scope.GROUP),
         Rule("model registry", 3, 33, r"[A-Za-z0-9][\w-]*", "letters, digits, hyphens and underscores, starting with a letter or digit", Scope.GLOBAL),
         Rule("datastore", 1, 255, r"\w+", "letters, digits and underscores", Scope.PARENT, "_"),
+        Rule("function app plan", 1, 40, r"[A-Za-z0-9-]+", "letters, digits and hyphens", Scope.GROUP),
+        Rule("function app", 2, 32, r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?", "letters, digits and inner hyphens", Scope.GLOBAL),
+        Rule("managed redis", 1, 60, r"[A-Za-z0-9](?:[A-Za-z0-9]|-(?=[A-Za-z0-9]))*", "letters, digits and single inner hyphens", Scope.REGION),
+        Rule("load test", 1, 64, r"[A-Za-z0-9][\w-]*", "letters, digits, hyphens and underscores, starting with a letter or digit", Scope.GROUP),
         Rule("budget", 1, 63, r"[\w-]+", "letters, digits, hyphens and underscores", Scope.GROUP),
         Rule("cost export", 3, 24, r"[A-Za-z0-9-]+", "letters, digits and hyphens", Scope.GROUP),
         Rule("automation account", 6, 50, _WORD_PATTERN, _WORD, Scope.GROUP),

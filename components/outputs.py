@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 
 from components.cost.prices import estimate
+from components.events.wiring import functions_document
 from components.foundation import foundation_outputs
 from components.serving.settings import BatchEndpointSettings, EndpointSettings
 from components.settings import Settings
@@ -32,6 +33,8 @@ def document(settings: Settings, platform: Platform, project: str) -> dict[str, 
         "location": settings.location,
         **_parts(platform),
         **foundation_outputs(platform.foundation),
+        "feature_store": platform.features.document() if platform.features else None,
+        "load_testing": platform.load_testing.document() if platform.load_testing else None,
         "clusters": {
             name: {
                 "name": name,
@@ -47,6 +50,7 @@ def document(settings: Settings, platform: Platform, project: str) -> dict[str, 
             name: _batch_endpoint(platform, name, each) for name, each in settings.batch_endpoints.items()
         },
         "gates": settings.gates.model_dump(mode="json"),
+        "functions": functions_document(settings, platform.functions),
         "cost": estimate(settings).model_dump(mode="json"),
         "spending": platform.spending.outputs(),
     }
@@ -79,6 +83,9 @@ def _parts(platform: Platform) -> dict[str, Any]:
             "topic_name": events.topic_name,
             "topic_endpoint": events.topic_endpoint,
             "subscriptions": list(events.subscriptions),
+            "system_topic_name": events.system_topic_name,
+            "destinations": dict(events.destinations),
+            "dead_letter_container": storage.dead_letter_container,
         },
         "identity": {
             "client_ids": platform.identity.client_ids if platform.identity else {},
@@ -151,6 +158,9 @@ def export(values: Mapping[str, Any]) -> None:
         "topic_endpoint": values["events"]["topic_endpoint"],
         "container_registry_name": values["container_registry"]["name"],
         "model_registry_name": (values["model_registry"] or {}).get("name", ""),
+        "feature_store_name": (values["feature_store"] or {}).get("name", ""),
+        "online_store_host": (values["feature_store"] or {}).get("online_host", ""),
+        "load_testing_name": (values["load_testing"] or {}).get("name", ""),
         "vnet_id": values["network"].get("vnet_id", ""),
         "batch_endpoint_names": {name: each["name"] for name, each in values["batch_endpoints"].items()},
         "cluster_names": sorted(values["clusters"]),

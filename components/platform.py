@@ -10,7 +10,11 @@ from components.base import Placement, standard_tags
 from components.compute.clusters import Clusters, ClustersArgs
 from components.config import names_of
 from components.cost.build import Spending, build_spending
+from components.events.functions import Functions
 from components.events.topics import Events, EventsArgs
+from components.events.wiring import build_functions, drive_rollouts
+from components.feature_store.build import Features, FeaturesArgs, build_features, build_load_testing
+from components.feature_store.load_testing import LoadTesting
 from components.foundation import Foundation, build_foundation, lock_data
 from components.identity.apps import Identity, IdentityArgs
 from components.identity.custom_roles import Where
@@ -38,8 +42,11 @@ class Platform:
     watch: Watch
     spending: Spending
     events: Events
+    functions: Functions | None
     identity: Identity | None
     foundation: Foundation
+    features: Features | None
+    load_testing: LoadTesting | None
 
 
 def build(settings: Settings, project: str) -> Platform:
@@ -51,14 +58,28 @@ def build(settings: Settings, project: str) -> Platform:
     clusters = _clusters(settings, place, foundation)
     spending = build_spending(settings, place, seen, foundation, clusters)
     serving = build_serving(settings, place, foundation, seen)
+    functions = build_functions(settings, place, foundation, seen)
     events = Events(
         "events",
-        EventsArgs(place=place, settings=settings.events, workspace_id=workspace.workspace_id, storage=storage),
+        EventsArgs(
+            place=place,
+            settings=settings.events,
+            workspace_id=workspace.workspace_id,
+            storage=storage,
+            app_id=functions.app_id if functions and settings.functions.deployed else None,
+        ),
     )
     identity = _identity(settings, place, foundation, events, serving.online)
+    drive_rollouts(settings, functions, identity)
+    features = build_features(
+        settings,
+        FeaturesArgs(place=place, foundation=foundation, seen=seen, clusters=clusters, endpoints=serving.online),
+    )
     watch = _watch(settings, place, seen, foundation, serving.online, events)
-    below = [events, identity, clusters, *watch.below_data, *spending.parts, *serving.online.values()]
-    lock_data(settings, place, foundation, seen, after=below)
+    below = [events, functions, identity, clusters, *watch.below_data, *spending.parts, *serving.online.values()]
+    if features:
+        below += features.components
+    lock_data(settings, place, foundation, seen, after=below, more=features.holds_data if features else None)
     return Platform(
         place=place,
         storage=storage,
@@ -70,8 +91,11 @@ def build(settings: Settings, project: str) -> Platform:
         watch=watch,
         spending=spending,
         events=events,
+        functions=functions,
         identity=identity,
         foundation=foundation,
+        features=features,
+        load_testing=build_load_testing(settings, place, serving.online),
     )
 
 

@@ -15,11 +15,12 @@ _TAGGED = frozenset(
         "operationalinsights:Workspace", "applicationinsights:Component", "managedidentity:UserAssignedIdentity",
         "machinelearningservices:Workspace", "machinelearningservices:Compute",
         "machinelearningservices:OnlineEndpoint", "machinelearningservices:BatchEndpoint", "monitor:ActionGroup",
-        "monitor:MetricAlert", "monitor:ScheduledQueryRule", "monitor:ActivityLogAlert",
-        "monitor:AzureMonitorWorkspace", "operationalinsights:QueryPack", "applicationinsights:Workbook",
-        "applicationinsights:WebTest", "dashboard:Grafana", "eventgrid:Topic", "eventgrid:SystemTopic",
-        "network:VirtualNetwork", "network:NetworkSecurityGroup", "network:PrivateEndpoint",
-        "automation:AutomationAccount", "automation:Runbook",
+        "monitor:MetricAlert", "monitor:ScheduledQueryRule", "eventgrid:Topic", "eventgrid:SystemTopic",
+        "network:VirtualNetwork", "network:NetworkSecurityGroup", "network:PrivateEndpoint", "web:AppServicePlan",
+        "web:WebApp", "monitor:ActivityLogAlert", "monitor:AzureMonitorWorkspace", "operationalinsights:QueryPack",
+        "applicationinsights:Workbook", "applicationinsights:WebTest", "dashboard:Grafana",
+        "redisenterprise:RedisEnterprise", "loadtestservice:LoadTest", "automation:AutomationAccount",
+        "automation:Runbook",
     }
 )  # fmt: skip
 LOG_DAYS = {"prod": 90}
@@ -43,6 +44,7 @@ def priced(type_: str, props: Mapping[str, Any], environment: str) -> Iterator[s
         "machinelearningservices:Compute": ("properties.properties.vmSize", training_sizes()),
         "storage:StorageAccount": ("sku.name", tuple(book.storage_gb_month)),
         "containerregistry:Registry": ("sku.name", tuple(book.registry_day)),
+        "redisenterprise:RedisEnterprise": ("sku.name", tuple(book.redis_hour)),
     }
     if type_ in checks:
         path, allowed = checks[type_]

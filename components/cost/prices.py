@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.events.costs import functions_lines
+from components.feature_store.costs import feature_lines
 from components.network.costs import model_registry_lines, network_lines
 from components.observability.costs import observability_lines
 from contract.outputs import Cost, CostLine
@@ -55,6 +57,13 @@ class EventPrices(_Frozen):
     free_operations: int
 
 
+class FunctionPrices(_Frozen):
+    gb_second: Usd
+    free_gb_seconds: int
+    per_million_executions: Usd
+    free_executions: int
+
+
 class AlertPrices(_Frozen):
     metric_series_month: Usd
     log_query_month: dict[int, Usd]
@@ -79,6 +88,12 @@ class AutomationPrices(_Frozen):
     free_job_minutes: int
 
 
+class LoadTestingPrices(_Frozen):
+    resource_month: Usd
+    included_hours: float
+    virtual_user_hour: Usd
+
+
 class PriceBook(_Frozen):
     """The figures of prices.yaml."""
 
@@ -91,9 +106,12 @@ class PriceBook(_Frozen):
     storage_gb_month: dict[str, Usd]
     registry_day: dict[str, Usd]
     network: NetworkPrices
+    redis_hour: dict[str, Usd]
+    load_testing: LoadTestingPrices
     key_vault_per_10k_operations: Usd
     log_analytics: LogPrices
     event_grid: EventPrices
+    functions: FunctionPrices
     alerts: AlertPrices
     automation: AutomationPrices
     grafana: GrafanaPrices
@@ -130,6 +148,8 @@ def estimate(settings: Settings, book: PriceBook | None = None) -> Cost:
     lines += [_storage(settings, book), _registry(settings, book), _key_vault(settings, book)]
     lines += [*observability_lines(settings, book), _events(settings, book)]
     lines += [*network_lines(settings, book), *model_registry_lines(settings, book), *_automation(settings, book)]
+    lines += functions_lines(settings, book)
+    lines += feature_lines(settings, book)
     return Cost(
         monthly_usd=round(sum(line.monthly_usd for line in lines), 2),
         budget_usd=settings.budget.monthly_usd,

@@ -41,14 +41,16 @@ class WorkspaceArgs:
 class Workspace(pulumi.ComponentResource):
     """A workspace with a user-assigned identity whose roles end at the four resources it depends on.
 
-    Outputs: `workspace_id`, `workspace_name`, `vault_id`, `registry_id`, `registry_name`, `principal_id` (of the identity), `mlflow_tracking_uri`.
+    Outputs: `workspace_id`, `workspace_name`, `vault_id`, `vault_name`, `registry_id`, `registry_name`, `principal_id` (of the identity), `mlflow_tracking_uri`.
     """
 
     workspace_id: pulumi.Output[str]
     workspace_name: pulumi.Output[str]
     vault_id: pulumi.Output[str]
+    vault_name: pulumi.Output[str]
     registry_id: pulumi.Output[str]
     registry_name: str
+    identity: pulumi.Resource
     principal_id: pulumi.Output[str]
     mlflow_tracking_uri: pulumi.Output[str]
 
@@ -59,8 +61,8 @@ class Workspace(pulumi.ComponentResource):
         self.registry_name = args.place.names.of("container registry")
         self.registry_id = self._build_registry()
         identity = self._build_identity()
-        self.principal_id = identity.principal_id
-        workspace = self._build_workspace(identity.id, self._grant(identity.principal_id))
+        self.identity, self.principal_id = identity, identity.principal_id
+        workspace = self._build_workspace(identity.id, self._grant(identity))
         self.workspace_id, self.workspace_name = workspace.id, workspace.name
         self.mlflow_tracking_uri = workspace.ml_flow_tracking_uri
         for store, settings in args.datastores.items():
@@ -89,6 +91,7 @@ class Workspace(pulumi.ComponentResource):
             tags=place.tags,
             opts=child(self, place, precious=True),
         )
+        self.vault_name = vault.name
         identifier: pulumi.Output[str] = vault.id
         return identifier
 
@@ -124,7 +127,7 @@ class Workspace(pulumi.ComponentResource):
             opts=child(self, place),
         )
 
-    def _grant(self, principal_id: pulumi.Output[str]) -> list[pulumi.Resource]:
+    def _grant(self, identity: Any) -> list[pulumi.Resource]:
         """What Azure ML asks for when a workspace has an identity of its own, one resource at a time."""
         args = self._args
         wanted: dict[str, tuple[pulumi.Input[str], tuple[Role, ...]]] = {
@@ -140,10 +143,11 @@ class Workspace(pulumi.ComponentResource):
             assign(
                 f"{self._name}-{what}-{role.name.lower().replace('_', '-')}",
                 role,
-                to=principal_id,
+                to=identity.principal_id,
                 scope=scope,
                 parent=self,
                 place=args.place,
+                holder=identity,
             )
             for what, (scope, roles) in wanted.items()
             for role in roles

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ArmReader:
-    """GETs of resources and their children, and PUTs of plain documents, with the SDKs' retries."""
+    """GETs of resources and their children, with the SDKs' retries."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -32,19 +32,11 @@ class ArmReader:
             page = self._get(link, {}, doing)
             yield from page.get("value", [])
 
-    def put(self, resource_id: str, api_version: str, document: Mapping[str, Any], doing: str) -> dict[str, Any]:
-        """What the service answers at once; the resource may still be on its way."""
-        url = f"{self._cloud.resource_manager}{resource_id}"
-        return self._send("PUT", url, {"api-version": api_version}, doing, json=document)
-
     def _get(self, url: str, parameters: dict[str, str], doing: str) -> dict[str, Any]:
-        return self._send("GET", url, parameters, doing)
-
-    def _send(self, method: str, url: str, parameters: dict[str, str], doing: str, **content: Any) -> dict[str, Any]:
         from azure.core.rest import HttpRequest
 
         with azure_errors(doing):
-            answer = self._pipeline().send_request(HttpRequest(method, url, params=parameters, **content))
+            answer = self._pipeline().send_request(HttpRequest("GET", url, params=parameters))
             answer.raise_for_status()
             document: dict[str, Any] = answer.json()
         return document
@@ -66,3 +58,27 @@ class ArmReader:
                 ],
             )
         return self._client
+
+
+class ArmWriter(ArmReader):
+    """PUTs and DELETEs too, for the few resources beside endpoints that `rollout` owns."""
+
+    def put(self, resource_id: str, api_version: str, document: Mapping[str, Any], doing: str) -> dict[str, Any]:
+        """Create or replace the resource; what the service made of it."""
+        answer: dict[str, Any] = self._send("PUT", resource_id, api_version, doing, json=dict(document)).json()
+        return answer
+
+    def delete(self, resource_id: str, api_version: str, doing: str) -> None:
+        """Delete the resource; one that is gone is no error."""
+        self._send("DELETE", resource_id, api_version, doing)
+
+    def _send(self, method: str, resource_id: str, api_version: str, doing: str, **body: Any) -> Any:
+        from azure.core.rest import HttpRequest
+
+        url = f"{self._cloud.resource_manager}{resource_id}"
+        with azure_errors(doing):
+            request = HttpRequest(method, url, params={"api-version": api_version}, **body)
+            answer = self._pipeline().send_request(request)
+            if not (method == "DELETE" and answer.status_code == 404):
+                answer.raise_for_status()
+        return answer

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rollout.azure.arm import ArmReader
+    from rollout.azure.arm import ArmWriter
 
 #: The newest version of 2024 that is no preview: it has every property that the SDK of today can set.
 API_VERSION = "2024-10-01"
@@ -18,7 +18,7 @@ _READ_ONLY = ("provisioningState",)
 _READ_ONLY_IDENTITY = ("principalId", "tenantId")
 
 
-def describe(arm: ArmReader, endpoint_id: str) -> dict[str, Mapping[str, Any]]:
+def describe(arm: ArmWriter, endpoint_id: str) -> dict[str, Mapping[str, Any]]:
     """Every deployment of the endpoint, by name, without what only the service sets."""
     found = arm.children(endpoint_id, "deployments", API_VERSION, f"read the deployments of {_name(endpoint_id)!r}")
     return {one["name"]: to_put(one) for one in found}
@@ -40,7 +40,7 @@ def _identity(identity: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def put_deployment(arm: ArmReader, endpoint_id: str, name: str, document: Mapping[str, Any]) -> None:
+def put_deployment(arm: ArmWriter, endpoint_id: str, name: str, document: Mapping[str, Any]) -> None:
     """Ask for it; whether it comes to be shows in its provisioning state."""
     path = f"{endpoint_id}/deployments/{name}"
     arm.put(path, API_VERSION, document, f"make deployment {name!r} of {_name(endpoint_id)!r} again")

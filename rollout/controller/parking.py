@@ -108,7 +108,7 @@ class Parker:
         self._refuse_changed(parking, live)
         self._write_traffic(live, {}, {})
         for name in sorted(set(parking.deployments) & set(live.deployments)):
-            self._do(f"delete {name}", lambda name=name: self._world.endpoints.delete(name))  # type: ignore[misc]
+            self._do(f"delete {name}", lambda name=name: self._world.endpoints.delete(name, for_good=False))  # type: ignore[misc]
         left = sorted(self._live().deployments)
         if left:
             raise Unavailable(f"still there: {', '.join(left)}", way_out="run the command again; it goes on from here")

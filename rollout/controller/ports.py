@@ -17,6 +17,16 @@ Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Scaling:
+    """How many machines a deployment has under load."""
+
+    min_instances: int
+    max_instances: int
+    cpu_percent: int
+    latency_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DeploymentSpec:
     """What green is made of."""
 
@@ -29,6 +39,8 @@ class DeploymentSpec:
     #: Folder with score.py and a conda file; None for an MLflow model served without code.
     code_path: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    #: None: `instance_count` stays.
+    scale: Scaling | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +97,9 @@ class Endpoints(Protocol):
     def deploy(self, spec: DeploymentSpec) -> None:
         """Create or complete `spec`, wait until it has Succeeded; raises with the tail of its log otherwise."""
 
-    def delete(self, deployment: str) -> None: ...
+    def delete(self, deployment: str, *, for_good: bool = True) -> None:
+        """`for_good` False: it will be made again, so what belongs to it (how it scales) stays."""
+
     def describe(self) -> Mapping[str, Document]:
         """Every deployment, by name, as the service would take it to make the same one."""
 

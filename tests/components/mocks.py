@@ -24,7 +24,8 @@ PROJECT = "azureml-rollouts"
 def _identity(given: Mapping[str, Any]) -> dict[str, Any]:
     """The identity as the service answers: a mapping where the program gives a list."""
     named = {each: {} for each in given["identity"].get("userAssignedIdentities") or ()}
-    return {"identity": {**given["identity"], **({"userAssignedIdentities": named} if named else {})}}
+    itself = {"principalId": "principal-itself"} if "SystemAssigned" in given["identity"]["type"] else {}
+    return {"identity": {**given["identity"], **itself, **({"userAssignedIdentities": named} if named else {})}}
 
 
 #: Type token to what the service computes from the inputs.
@@ -48,6 +49,22 @@ COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
         "keyUri": f"https://{given['vaultName']}.vault.azure.net/keys/{given['keyName']}",
         "keyUriWithVersion": f"https://{given['vaultName']}.vault.azure.net/keys/{given['keyName']}/1",
     },
+    "keyvault:Secret": lambda name, given: {
+        "name": given["secretName"],
+        "properties": {"secretUri": f"https://{given['vaultName']}.vault.azure.net/secrets/{given['secretName']}"},
+    },
+    "storage:ManagementPolicy": lambda name, given: {},
+    "web:AppServicePlan": lambda name, given: {"name": given["name"]},
+    "web:WebApp": lambda name, given: {
+        "name": given["name"],
+        "defaultHostName": f"{given['name']}.azurewebsites.net",
+        "identity": {
+            "type": "UserAssigned",
+            "userAssignedIdentities": {each: {} for each in given["identity"]["userAssignedIdentities"]},
+        },
+    },
+    "web:WebAppFtpAllowed": lambda name, given: {},
+    "web:WebAppScmAllowed": lambda name, given: {},
     "network:VirtualNetwork": lambda name, given: {"name": given["virtualNetworkName"]},
     "network:Subnet": lambda name, given: {"name": given["subnetName"]},
     "network:NetworkSecurityGroup": lambda name, given: {"name": given["networkSecurityGroupName"]},
@@ -60,7 +77,10 @@ COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
     "machinelearningservices:Registry": lambda name, given: {"name": given["registryName"]},
     "containerregistry:Registry": lambda name, given: {"name": given["registryName"]},
     "operationalinsights:Workspace": lambda name, given: {"name": given["workspaceName"], "customerId": "customer"},
-    "applicationinsights:Component": lambda name, given: {"name": given["resourceName"]},
+    "applicationinsights:Component": lambda name, given: {
+        "name": given["resourceName"],
+        "connectionString": "InstrumentationKey=k;IngestionEndpoint=https://eastus-1.in.applicationinsights.azure.com/",
+    },
     "managedidentity:UserAssignedIdentity": lambda name, given: {
         "name": given["resourceName"],
         "principalId": f"principal-{name}",
@@ -85,6 +105,19 @@ COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
     "machinelearningservices:BatchEndpoint": lambda name, given: {
         "name": given["endpointName"],
         "properties": {**given["properties"], "scoringUri": f"https://{given['endpointName']}.eastus/jobs"},
+    },
+    "machinelearningservices:WorkspaceConnection": lambda name, given: {"name": given["connectionName"]},
+    "redisenterprise:RedisEnterprise": lambda name, given: {
+        "name": given["clusterName"],
+        "hostName": f"{given['clusterName']}.eastus.redis.azure.net",
+        **(_identity(given) if "identity" in given else {}),
+    },
+    "redisenterprise:Database": lambda name, given: {"name": given["databaseName"]},
+    "redisenterprise:AccessPolicyAssignment": lambda name, given: {"name": given["accessPolicyAssignmentName"]},
+    "loadtestservice:LoadTest": lambda name, given: {
+        "name": given["loadTestName"],
+        "dataPlaneURI": f"{given['loadTestName']}.eastus.cnt-prod.loadtesting.azure.com",
+        **_identity(given),
     },
     "monitor:ActionGroup": lambda name, given: {"name": given["actionGroupName"]},
     "monitor:MetricAlert": lambda name, given: {"name": given["ruleName"]},

@@ -178,7 +178,7 @@ class FakeEndpoints:
         if behaviour.fails_to_deploy:
             raise GateFailed(behaviour.fails_to_deploy)
 
-    def delete(self, deployment: str) -> None:
+    def delete(self, deployment: str, *, for_good: bool = True) -> None:
         self.world.touch("delete", before=True)
         if self.weights.get(deployment):
             raise BadInput(f"{deployment} has traffic")

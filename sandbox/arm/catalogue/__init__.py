@@ -8,6 +8,7 @@ from sandbox.arm.catalogue import (
     costs,
     dashboards,
     events,
+    features,
     insights,
     machinelearning,
     network,
@@ -15,6 +16,7 @@ from sandbox.arm.catalogue import (
     resources,
     storage,
     vaults,
+    web,
 )
 from sandbox.arm.model import ResourceType
 
@@ -31,4 +33,6 @@ TYPES: tuple[ResourceType, ...] = (
     *automation.TYPES,
     *events.TYPES,
     *network.TYPES,
+    *web.TYPES,
+    *features.TYPES,
 )

@@ -14,17 +14,19 @@ from collections.abc import Mapping
 from sandbox.plugins.azure_native.catalogue import (
     access,
     events,
+    features,
     machinelearning,
     monitoring,
     network,
     spending,
     storage,
+    web,
     workspace,
 )
 from sandbox.plugins.azure_native.row import NestedClass, Row
 
 _VERSIONED = re.compile(r"^azure-native:(\w+)(?:/(v\w+))?:(\w+)$")
-_MODULES = (workspace, storage, monitoring, machinelearning, access, events, network, spending)
+_MODULES = (workspace, storage, monitoring, machinelearning, access, events, network, features, web, spending)
 
 CATALOGUE: Mapping[str, Row] = {row.token: row for module in _MODULES for row in module.ROWS}
 NESTED: Mapping[tuple[str, str], NestedClass] = {
