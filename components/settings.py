@@ -15,6 +15,7 @@ from components.cost.settings import BudgetSettings, UsageSettings
 from components.events.settings import EventSettings
 from components.fields import Block, Word, one_of
 from components.identity.settings import IdentitySettings
+from components.kubernetes.settings import KubernetesSettings
 from components.network.settings import NetworkSettings
 from components.observability.settings import AlertSettings, LogSettings
 from components.regions import REGIONS
@@ -65,6 +66,7 @@ class Settings(Block):
     registry: RegistrySettings = RegistrySettings()
     logs: LogSettings = LogSettings()
     clusters: dict[Word, ClusterSettings] = Field(default_factory=dict, description="by name")
+    kubernetes: KubernetesSettings = KubernetesSettings()
     endpoints: dict[Word, EndpointSettings] = Field(min_length=1, description="by use case")
     gates: QualityGates = Field(description="lowest metrics of a model")
     policy: Policy = Field(default_factory=RolloutPolicy, description="rollout policy of all endpoints")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from contract.policy import Gates, RolloutPolicy
 
@@ -58,13 +58,43 @@ class Cluster(_Frozen):
     max_nodes: int
 
 
+class PodResources(_Frozen):
+    """What a pod of a Kubernetes deployment asks for, and the most it gets. Kubernetes' own units."""
+
+    cpu: str = Field(pattern=r"^(\d+m|\d+(\.\d+)?)$", description="cores asked for, e.g. 1 or 500m")
+    memory: str = Field(pattern=r"^\d+(Mi|Gi)$", description="memory asked for, e.g. 2Gi")
+    cpu_limit: str | None = Field(default=None, pattern=r"^(\d+m|\d+(\.\d+)?)$", description="most cores")
+    memory_limit: str | None = Field(default=None, pattern=r"^\d+(Mi|Gi)$", description="most memory")
+    gpus: int = Field(default=0, ge=0, le=8, description="GPUs; needs both limits")
+
+
+class Autoscale(_Frozen):
+    """How many pods a Kubernetes deployment has: more when more than `target_percent` of them are busy."""
+
+    min_replicas: int = Field(default=1, ge=1, le=100, description="fewest pods")
+    max_replicas: int = Field(ge=1, le=100, description="most pods")
+    target_percent: int = Field(default=70, ge=1, le=100, description="share of busy pods to keep to")
+
+    @field_validator("max_replicas")
+    @classmethod
+    def _min_at_most_max(cls, value: int, info: ValidationInfo) -> int:
+        if value < info.data.get("min_replicas", 1):
+            raise ValueError(f"must be at least minReplicas, which is {info.data['min_replicas']}")
+        return value
+
+
 class Deployment(_Frozen):
     """What a new deployment of the endpoint is made of, unless a run overrides it."""
 
-    instance_type: str
+    compute: Literal["managed", "kubernetes"] = Field(
+        default="managed", description="Azure's own machines, or pods of the endpoint's attached cluster"
+    )
+    instance_type: str = Field(description="machine size; for Kubernetes the name of an instance type of the cluster")
     instance_count: int = Field(ge=1)
     max_concurrent_requests_per_instance: int = Field(default=1, ge=1)
     request_timeout_ms: int = Field(default=5000, ge=1, le=180_000)
+    resources: PodResources | None = Field(default=None, description="Kubernetes only; none: the instance type's")
+    autoscale: Autoscale | None = Field(default=None, description="Kubernetes only; none: instance_count stays")
 
 
 class Endpoint(_Frozen):
@@ -77,6 +107,25 @@ class Endpoint(_Frozen):
     model_name: str
     deployment: Deployment
     policy: RolloutPolicy
+
+
+class KubernetesPool(_Frozen):
+    vm_size: str
+    min_nodes: int
+    max_nodes: int
+
+
+class Kubernetes(_Frozen):
+    """The AKS cluster that is attached to the workspace."""
+
+    cluster_name: str
+    cluster_id: str
+    oidc_issuer_url: str = Field(description="issuer of the pods' tokens, for federated credentials")
+    compute_name: str = Field(description="the attached compute's name in the workspace")
+    compute_id: str
+    namespace: str = Field(description="Kubernetes namespace of models and jobs")
+    pools: dict[str, KubernetesPool] = Field(default_factory=dict, description="by name: system, user, gpu")
+    instance_types: tuple[str, ...] = Field(default=(), description="names that a deployment may ask for")
 
 
 class CostLine(_Frozen):
@@ -109,5 +158,6 @@ class StackOutputs(_Frozen):
     clusters: dict[str, Cluster]
     endpoints: dict[str, Endpoint] = Field(description="by use case, e.g. 'churn'")
     identity: Identity = Identity()
+    kubernetes: Kubernetes | None = Field(default=None, description="none: the stack has no cluster")
     gates: Gates
     cost: Cost

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.kubernetes.costs import kubernetes_lines
 from components.network.costs import model_registry_lines, network_lines
 from contract.outputs import Cost, CostLine
 
@@ -65,6 +66,11 @@ class NetworkPrices(_Frozen):
     firewall_hour: dict[str, Usd]
 
 
+class KubernetesPrices(_Frozen):
+    tier_hour: dict[str, Usd]
+    defender_vcpu_month: Usd
+
+
 class PriceBook(_Frozen):
     """The figures of prices.yaml."""
 
@@ -77,6 +83,7 @@ class PriceBook(_Frozen):
     storage_gb_month: dict[str, Usd]
     registry_day: dict[str, Usd]
     network: NetworkPrices
+    kubernetes: KubernetesPrices
     key_vault_per_10k_operations: Usd
     log_analytics: LogPrices
     event_grid: EventPrices
@@ -104,6 +111,11 @@ def training_sizes() -> tuple[str, ...]:
     return tuple(sorted(name for name, size in price_book().virtual_machines.items() if size.training))
 
 
+def node_sizes() -> tuple[str, ...]:
+    """Machine sizes that a Kubernetes node may have."""
+    return tuple(sorted(price_book().virtual_machines))
+
+
 def estimate(settings: Settings, book: PriceBook | None = None) -> Cost:
     """The stack's monthly cost, line by line; each line says what it assumes."""
     book = book or price_book()
@@ -114,6 +126,7 @@ def estimate(settings: Settings, book: PriceBook | None = None) -> Cost:
     lines += [_storage(settings, book), _registry(settings, book), _key_vault(settings, book), _logs(settings, book)]
     lines += [_alerts(settings, book), _events(settings, book)]
     lines += [*network_lines(settings, book), *model_registry_lines(settings, book)]
+    lines += kubernetes_lines(settings, book)
     return Cost(
         monthly_usd=round(sum(line.monthly_usd for line in lines), 2),
         budget_usd=settings.budget.monthly_usd,
@@ -126,6 +139,9 @@ def _line(component: str, usd: float, basis: str) -> CostLine:
 
 
 def _endpoint(use_case: str, endpoint: EndpointSettings, releases: float, book: PriceBook) -> list[CostLine]:
+    if endpoint.compute == "kubernetes":
+        pods = f"{endpoint.instance_count} pod(s) of {endpoint.instance_type}"
+        return [_line(f"endpoint {use_case}", 0.0, f"{pods} on the cluster's nodes, which `kubernetes` counts")]
     size = book.virtual_machines[endpoint.instance_type]
     hourly, term = size.hourly, "pay as you go"
     if endpoint.reserved and size.reserved_1y_hourly is not None:
