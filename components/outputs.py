@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 
 from components.cost.prices import estimate
-from components.serving.settings import EndpointSettings
+from components.foundation import foundation_outputs
+from components.kubernetes.build import kubernetes_outputs
+from components.serving.settings import BatchEndpointSettings, EndpointSettings
 from components.settings import Settings
 from contract.outputs import StackOutputs
 
@@ -29,6 +31,8 @@ def document(settings: Settings, platform: Platform, project: str) -> dict[str, 
         "resource_group": place.resource_group,
         "location": settings.location,
         **_parts(platform),
+        **foundation_outputs(platform.foundation),
+        **kubernetes_outputs(settings, platform.kubernetes),
         "clusters": {
             name: {
                 "name": name,
@@ -40,6 +44,9 @@ def document(settings: Settings, platform: Platform, project: str) -> dict[str, 
             for name, cluster in settings.clusters.items()
         },
         "endpoints": {name: _endpoint(platform, name, each) for name, each in settings.endpoints.items()},
+        "batch_endpoints": {
+            name: _batch_endpoint(platform, name, each) for name, each in settings.batch_endpoints.items()
+        },
         "gates": settings.gates.model_dump(mode="json"),
         "cost": estimate(settings).model_dump(mode="json"),
     }
@@ -92,12 +99,26 @@ def _endpoint(platform: Platform, name: str, settings: EndpointSettings) -> dict
         "auth_mode": settings.auth_mode,
         "model_name": settings.model,
         "deployment": {
+            "compute": settings.compute,
             "instance_type": settings.instance_type,
             "instance_count": settings.instance_count,
             "max_concurrent_requests_per_instance": settings.max_concurrent_requests,
             "request_timeout_ms": settings.request_timeout_ms,
+            "resources": settings.resources.model_dump(mode="json") if settings.resources else None,
+            "scale": settings.scale.model_dump(mode="json") if settings.scale else None,
         },
         "policy": settings.policy.model_dump(mode="json"),
+    }
+
+
+def _batch_endpoint(platform: Platform, name: str, settings: BatchEndpointSettings) -> dict[str, Any]:
+    endpoint = platform.batch_endpoints[name]
+    return {
+        "name": endpoint.endpoint_name,
+        "id": endpoint.endpoint_id,
+        "scoring_uri": endpoint.scoring_uri,
+        "model_name": settings.model,
+        "deployment": settings.model_dump(mode="json", exclude={"name", "model"}),
     }
 
 
@@ -120,6 +141,12 @@ def export(values: Mapping[str, Any]) -> None:
         "log_analytics_id": values["observability"]["log_analytics_id"],
         "app_insights_id": values["observability"]["app_insights_id"],
         "topic_endpoint": values["events"]["topic_endpoint"],
+        "container_registry_name": values["container_registry"]["name"],
+        "model_registry_name": (values["model_registry"] or {}).get("name", ""),
+        "vnet_id": values["network"].get("vnet_id", ""),
+        "batch_endpoint_names": {name: each["name"] for name, each in values["batch_endpoints"].items()},
+        "kubernetes_cluster_name": (values["kubernetes"] or {}).get("cluster_name", ""),
+        "kubernetes_compute_name": (values["kubernetes"] or {}).get("compute_name", ""),
         "cluster_names": sorted(values["clusters"]),
         "endpoint_names": {name: each["name"] for name, each in values["endpoints"].items()},
         "scoring_uris": {name: each["scoring_uri"] for name, each in values["endpoints"].items()},

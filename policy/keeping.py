@@ -14,9 +14,10 @@ _TAGGED = frozenset(
         "resources:ResourceGroup", "storage:StorageAccount", "keyvault:Vault", "containerregistry:Registry",
         "operationalinsights:Workspace", "applicationinsights:Component", "managedidentity:UserAssignedIdentity",
         "machinelearningservices:Workspace", "machinelearningservices:Compute",
-        "machinelearningservices:OnlineEndpoint", "monitor:ActionGroup", "monitor:MetricAlert",
+        "machinelearningservices:OnlineEndpoint", "machinelearningservices:BatchEndpoint", "monitor:ActionGroup", "monitor:MetricAlert",
         "monitor:ScheduledQueryRule", "eventgrid:Topic", "eventgrid:SystemTopic", "network:VirtualNetwork",
         "network:NetworkSecurityGroup", "network:PrivateEndpoint",
+        "containerservice:ManagedCluster", "containerservice:AgentPool",
     }
 )  # fmt: skip
 LOG_DAYS = {"prod": 90}
@@ -45,6 +46,8 @@ def priced(type_: str, props: Mapping[str, Any], environment: str) -> Iterator[s
         path, allowed = checks[type_]
         if known_and_not(at(props, path), *allowed, None):
             yield f"{path} {at(props, path)!r} is not in components/cost/prices.yaml; allowed: {', '.join(allowed)}"
+    if type_ == "containerservice:AgentPool" and known_and_not(at(props, "vmSize"), *book.virtual_machines):
+        yield f"vmSize {at(props, 'vmSize')!r} is not in components/cost/prices.yaml"
     if type_ == "containerservice:ManagedCluster":
         for pool in listed(at(props, "agentPoolProfiles")):
             if known_and_not(at(pool, "vmSize"), *book.virtual_machines):

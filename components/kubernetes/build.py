@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+import pulumi
 
 from components.base import Placement
 from components.foundation import Foundation
-from components.kubernetes.attachment import Attachment, AttachmentArgs
+from components.kubernetes.attachment import COMPUTE, Attachment, AttachmentArgs
 from components.kubernetes.cluster import Cluster, ClusterArgs
 from components.observability.logs import Observability
 from components.settings import Settings
@@ -47,3 +50,37 @@ def build_kubernetes(
         ),
     )
     return Kubernetes(cluster=cluster, attachment=attachment)
+
+
+def compute_id_of(place: Placement) -> str:
+    """The attached compute's ARM id; plain, because live traffic is carried by comparing what is declared with what is there."""
+    workspace = place.names.of("machine learning workspace")
+    return f"{place.group_id}/providers/Microsoft.MachineLearningServices/workspaces/{workspace}/computes/{COMPUTE}"
+
+
+def parts_of(kubernetes: Kubernetes | None) -> list[pulumi.Resource]:
+    """The components, for who comes after them."""
+    return [kubernetes.cluster, kubernetes.attachment] if kubernetes else []
+
+
+def kubernetes_outputs(settings: Settings, kubernetes: Kubernetes | None) -> dict[str, Any]:
+    """The contract's `kubernetes`."""
+    if kubernetes is None:
+        return {"kubernetes": None}
+    cluster, attachment, wanted = kubernetes.cluster, kubernetes.attachment, settings.kubernetes
+    pools = {
+        name: {"vm_size": pool.vm_size, "min_nodes": pool.min_nodes, "max_nodes": pool.max_nodes}
+        for name, pool in wanted.pools.by_name().items()
+    }
+    return {
+        "kubernetes": {
+            "cluster_name": cluster.cluster_name,
+            "cluster_id": cluster.cluster_id,
+            "oidc_issuer_url": cluster.oidc_issuer_url,
+            "compute_name": attachment.compute_name,
+            "compute_id": attachment.compute_id,
+            "namespace": wanted.namespace,
+            "pools": pools,
+            "instance_types": sorted(wanted.instance_types),
+        }
+    }

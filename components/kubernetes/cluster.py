@@ -82,7 +82,7 @@ class Cluster(pulumi.ComponentResource):
     def _build_cluster(self, identity_id: pulumi.Output[str], roles: list[pulumi.Resource]) -> Any:
         from pulumi_azure_native import containerservice as aks
 
-        args, place, settings = self._args, self._args.place, self._args.settings
+        place, settings = self._args.place, self._args.settings
         name = place.names.of("kubernetes cluster")
         return aks.ManagedCluster(
             self._name,

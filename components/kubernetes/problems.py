@@ -7,8 +7,10 @@ from ipaddress import IPv4Network
 
 from components.config_errors import Problem, missing
 from components.cost.prices import price_book
-from components.kubernetes.settings import PoolSettings
+from components.kubernetes.settings import KubernetesSettings, PoolSettings
+from components.serving.settings import EndpointSettings
 from components.settings import Settings
+from contract.outputs import PodResources
 
 _AZURE_ML = "ml.azure.com/"
 #: Azure ML's own pods ask for that much (inference and training, for tests).
@@ -30,29 +32,38 @@ def problems_of_kubernetes(settings: Settings) -> Iterator[Problem]:
 
 
 def _endpoints(settings: Settings) -> Iterator[Problem]:
-    kubernetes = settings.kubernetes
     for use_case, endpoint in settings.endpoints.items():
-        key = f"endpoints.{use_case}"
-        if endpoint.compute == "managed":
-            for name, value in (("resources", endpoint.resources), ("autoscale", endpoint.autoscale)):
-                if value is not None:
-                    yield Problem(f"{key}.{name}", value, "only with compute: kubernetes")
-            continue
-        if not kubernetes.enabled:
-            yield Problem(f"{key}.compute", "kubernetes", "needs kubernetes.enabled: true")
-        elif not kubernetes.extension.inference:
-            yield Problem(f"{key}.compute", "kubernetes", "needs kubernetes.extension.inference: true")
-        if endpoint.instance_type not in kubernetes.instance_types:
-            allowed = f"one of kubernetes.instanceTypes: {', '.join(sorted(kubernetes.instance_types))}"
-            yield Problem(f"{key}.instanceType", endpoint.instance_type, allowed)
-        if endpoint.auth_mode == "AADToken":
-            yield Problem(f"{key}.authMode", "AADToken", "Kubernetes endpoints take Key or AMLToken")
-        if endpoint.reserved:
-            yield Problem(f"{key}.reserved", True, "only with compute: managed; a cluster's nodes are bought by the pool")
-        scale = endpoint.autoscale
-        if scale is not None and not scale.min_replicas <= endpoint.instance_count <= scale.max_replicas:
-            allowed = f"autoscale.minReplicas to maxReplicas, which are {scale.min_replicas} and {scale.max_replicas}"
-            yield Problem(f"{key}.instanceCount", endpoint.instance_count, allowed)
+        if endpoint.compute == "kubernetes":
+            yield from _on_the_cluster(f"endpoints.{use_case}", endpoint, settings.kubernetes)
+        elif endpoint.resources is not None:
+            key = f"endpoints.{use_case}.resources"
+            yield Problem(key, endpoint.resources.model_dump(exclude_none=True), "only with compute: kubernetes")
+
+
+def _on_the_cluster(key: str, endpoint: EndpointSettings, kubernetes: KubernetesSettings) -> Iterator[Problem]:
+    if not kubernetes.enabled:
+        yield Problem(f"{key}.compute", "kubernetes", "needs kubernetes.enabled: true")
+    elif not kubernetes.extension.inference:
+        yield Problem(f"{key}.compute", "kubernetes", "needs kubernetes.extension.inference: true")
+    if endpoint.instance_type not in kubernetes.instance_types:
+        allowed = f"one of kubernetes.instanceTypes: {', '.join(sorted(kubernetes.instance_types))}"
+        yield Problem(f"{key}.instanceType", endpoint.instance_type, allowed)
+    if endpoint.auth_mode == "AADToken":
+        yield Problem(f"{key}.authMode", "AADToken", "Kubernetes endpoints take Key or AMLToken")
+    if endpoint.reserved:
+        yield Problem(f"{key}.reserved", True, "only with compute: managed; a cluster's nodes are bought by the pool")
+    if endpoint.scale is not None and endpoint.scale.latency_ms is not None:
+        allowed = "only with compute: managed; pods follow the share of them that is busy"
+        yield Problem(f"{key}.scale.latencyMs", endpoint.scale.latency_ms, allowed)
+    if endpoint.resources is not None:
+        yield from _resources(f"{key}.resources", endpoint.resources, kubernetes)
+
+
+def _resources(key: str, wanted: PodResources, kubernetes: KubernetesSettings) -> Iterator[Problem]:
+    if wanted.gpus and kubernetes.pools.gpu is None:
+        yield Problem(f"{key}.gpus", wanted.gpus, "needs kubernetes.pools.gpu")
+    if wanted.gpus and (wanted.cpu_limit is None or wanted.memory_limit is None):
+        yield missing(f"{key}.cpuLimit", "is missing; a pod with GPUs needs cpuLimit and memoryLimit")
 
 
 def _pools(settings: Settings) -> Iterator[Problem]:
@@ -90,7 +101,9 @@ def _api_server(settings: Settings) -> Iterator[Problem]:
         allowed = "not with kubernetes.privateCluster: true, which no public address reaches"
         yield Problem("kubernetes.authorizedRanges", list(kubernetes.authorized_ranges), allowed)
     if kubernetes.private_cluster and not settings.network.enabled:
-        yield Problem("kubernetes.privateCluster", True, "needs network.enabled: true, or nobody reaches the API server")
+        yield Problem(
+            "kubernetes.privateCluster", True, "needs network.enabled: true, or nobody reaches the API server"
+        )
 
 
 def _ranges(settings: Settings) -> Iterator[Problem]:
@@ -116,7 +129,9 @@ def _extension(settings: Settings) -> Iterator[Problem]:
     if not extension.allow_insecure:
         for name, value in (("tlsSecret", extension.tls_secret), ("tlsName", extension.tls_name)):
             if value is None:
-                yield missing(f"{key}.{name}", "is missing; scoring over HTTPS needs it (or allowInsecure: true, for tests)")
+                yield missing(
+                    f"{key}.{name}", "is missing; scoring over HTTPS needs it (or allowInsecure: true, for tests)"
+                )
 
 
 def _instance_types(settings: Settings) -> Iterator[Problem]:

@@ -15,7 +15,9 @@ Taint = Annotated[
     str,
     Field(pattern=r"^[\w./-]+(=[\w.-]*)?:(NoSchedule|PreferNoSchedule|NoExecute)$", description="key=value:effect"),
 ]
-Cpu = Annotated[str, Field(pattern=r"^([1-9]\d*m|0\.\d*[1-9]\d*|[1-9]\d*(\.\d+)?)$", description="cores, e.g. 2 or 500m")]
+Cpu = Annotated[
+    str, Field(pattern=r"^([1-9]\d*m|0\.\d*[1-9]\d*|[1-9]\d*(\.\d+)?)$", description="cores, e.g. 2 or 500m")
+]
 Memory = Annotated[str, Field(pattern=r"^[1-9]\d*(Mi|Gi)$", description="e.g. 4Gi")]
 
 #: Pods of Azure ML tolerate no taint but its own (ml.azure.com/...): with another one, a pool stays empty.
@@ -113,7 +115,9 @@ class KubernetesSettings(Block):
         default=(), max_length=200, description="public ranges that may reach the API server of a public cluster"
     )
     pod_range: PrivateCidr = Field(default="192.168.0.0/16", description="addresses of pods, an overlay")
-    service_range: PrivateCidr = Field(default="172.16.0.0/16", description="addresses of services, in the cluster only")
+    service_range: PrivateCidr = Field(
+        default="172.16.0.0/16", description="addresses of services, in the cluster only"
+    )
     network_policy: Literal["cilium", "azure", "calico"] = Field(
         default="cilium", description="what enforces the network policies of pods"
     )

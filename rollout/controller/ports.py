@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 #: Deployment name to percent of live traffic; adds up to 0 or 100, no zero entries.
 Weights = Mapping[str, int]
@@ -27,6 +27,8 @@ class DeploymentSpec:
     #: Folder with score.py and a conda file; None for an MLflow model served without code.
     code_path: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    #: Of a Kubernetes deployment: `resources` and `scale` as the contract has them; None: Azure's own machines.
+    pods: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

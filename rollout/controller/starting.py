@@ -93,7 +93,14 @@ def make_spec(order: Order, suffix: str) -> DeploymentSpec:
         request_timeout_ms=order.deployment.request_timeout_ms,
         code_path=order.code_path,
         tags=dict(order.tags),
+        pods=_pods(order.deployment),
     )
+
+
+def _pods(deployment: Deployment) -> dict[str, Any] | None:
+    if deployment.compute == "managed":
+        return None
+    return deployment.model_dump(mode="json", include={"resources", "scale"})
 
 
 def plan_for(policy: RolloutPolicy, blue: str, world: World) -> Plan:

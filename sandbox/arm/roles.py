@@ -113,6 +113,16 @@ BUILT_IN = (
         ),
     ),
     BuiltInRole(
+        "635dd51f-9968-44d3-b7fb-6d9a6bd613ae",
+        "AzureML Metrics Writer (preview)",
+        ("Microsoft.MachineLearningServices/workspaces/metrics/*/write",),
+    ),
+    BuiltInRole(
+        "4d97b98b-1d4f-4787-a291-c67834d212e7",
+        "Network Contributor",
+        ("Microsoft.Network/*", _AUTHORIZATION_READ, _GROUP_READ),
+    ),
+    BuiltInRole(
         "7f951dda-4ed3-4680-a7ca-43fe172d538d", "AcrPull", ("Microsoft.ContainerRegistry/registries/pull/read",)
     ),
     BuiltInRole(

@@ -20,22 +20,20 @@ ROOT = Path(__file__).parents[2]
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
 PROJECT = "azureml-rollouts"
 
+
+def _identity(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The identity as the service answers: a mapping where the program gives a list."""
+    named = {each: {} for each in given["identity"].get("userAssignedIdentities") or ()}
+    return {"identity": {**given["identity"], **({"userAssignedIdentities": named} if named else {})}}
+
+
 #: Type token to what the service computes from the inputs.
 COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
     "resources:ResourceGroup": lambda name, given: {"name": given["resourceGroupName"]},
     "storage:StorageAccount": lambda name, given: {
         "name": given["accountName"],
         "primaryEndpoints": {"blob": f"https://{given['accountName']}.blob.core.windows.net/"},
-        **(
-            {
-                "identity": {
-                    "type": "UserAssigned",
-                    "userAssignedIdentities": {each: {} for each in given["identity"]["userAssignedIdentities"]},
-                }
-            }
-            if "identity" in given
-            else {}
-        ),
+        **(_identity(given) if "identity" in given else {}),
     },
     "storage:BlobContainer": lambda name, given: {"name": given["containerName"]},
     "storage:BlobServiceProperties": lambda name, given: {},
@@ -63,7 +61,11 @@ COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
     "containerregistry:Registry": lambda name, given: {"name": given["registryName"]},
     "operationalinsights:Workspace": lambda name, given: {"name": given["workspaceName"], "customerId": "customer"},
     "applicationinsights:Component": lambda name, given: {"name": given["resourceName"]},
-    "managedidentity:UserAssignedIdentity": lambda name, given: {"principalId": f"principal-{name}"},
+    "managedidentity:UserAssignedIdentity": lambda name, given: {
+        "name": given["resourceName"],
+        "principalId": f"principal-{name}",
+        "clientId": f"client-{name}",
+    },
     "authorization:RoleAssignment": lambda name, given: {},
     "authorization:RoleDefinition": lambda name, given: {},
     "azuread:index/application:Application": lambda name, given: {"clientId": f"client-{name}"},
@@ -71,17 +73,32 @@ COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
     "azuread:index/applicationFederatedIdentityCredential:ApplicationFederatedIdentityCredential": lambda name, given: {},
     "machinelearningservices:Workspace": lambda name, given: {
         "name": given["workspaceName"],
+        **_identity(given),
+        "mlFlowTrackingUri": "azureml://eastus.api.azureml.ms/mlflow/v1.0/x",
+    },
+    "containerservice:ManagedCluster": lambda name, given: {
+        "name": given["resourceName"],
+        "oidcIssuerProfile": {"enabled": True, "issuerURL": "https://eastus.oic.prod-aks.azure.com/t/i/"},
         "identity": {
             "type": "UserAssigned",
             "userAssignedIdentities": {each: {} for each in given["identity"]["userAssignedIdentities"]},
         },
-        "mlFlowTrackingUri": "azureml://eastus.api.azureml.ms/mlflow/v1.0/x",
+        "identityProfile": {"kubeletidentity": {"objectId": "principal-kubelet"}},
     },
-    "machinelearningservices:Compute": lambda name, given: {"name": given["computeName"]},
+    "containerservice:AgentPool": lambda name, given: {"name": given["agentPoolName"]},
+    "containerservice:MaintenanceConfiguration": lambda name, given: {"name": given["configName"]},
+    "containerservice:ManagedNamespace": lambda name, given: {"name": given["managedNamespaceName"]},
+    "containerservice:TrustedAccessRoleBinding": lambda name, given: {"name": given["trustedAccessRoleBindingName"]},
+    "kubernetesconfiguration:Extension": lambda name, given: {"name": given["extensionName"]},
+    "machinelearningservices:Compute": lambda name, given: {"name": given["computeName"], **_identity(given)},
     "machinelearningservices:OnlineEndpoint": lambda name, given: {
         "name": given["endpointName"],
         "properties": {**given["properties"], "scoringUri": f"https://{given['endpointName']}.eastus/score"},
-        "identity": {"type": "SystemAssigned", "principalId": f"principal-{name}"},
+        **_identity(given),
+    },
+    "machinelearningservices:BatchEndpoint": lambda name, given: {
+        "name": given["endpointName"],
+        "properties": {**given["properties"], "scoringUri": f"https://{given['endpointName']}.eastus/jobs"},
     },
     "monitor:ActionGroup": lambda name, given: {"name": given["actionGroupName"]},
     "monitor:MetricAlert": lambda name, given: {"name": given["ruleName"]},
@@ -113,6 +130,8 @@ class Declared:
     protect: bool
     ignore_changes: tuple[str, ...]
     depends_on: tuple[str, ...]
+    replace_on_changes: tuple[str, ...] = ()
+    delete_before_replace: bool = False
 
 
 @dataclass
@@ -153,6 +172,8 @@ class RecordingMonitor(pulumi_mocks.MockMonitor):
             protect=request.protect,
             ignore_changes=tuple(request.ignoreChanges),
             depends_on=tuple(sorted(urn.rsplit("::", 1)[-1] for urn in request.dependencies)),
+            replace_on_changes=tuple(request.replaceOnChanges),
+            delete_before_replace=request.deleteBeforeReplace,
         )
         return answer
 

@@ -7,6 +7,7 @@ from sandbox.arm.catalogue import (
     costs,
     events,
     insights,
+    kubernetes,
     machinelearning,
     network,
     registries,
@@ -27,4 +28,5 @@ TYPES: tuple[ResourceType, ...] = (
     *costs.TYPES,
     *events.TYPES,
     *network.TYPES,
+    *kubernetes.TYPES,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sandbox.arm.catalogue.common import made_once, new_guid, now, one_of, private_keys, versions
+from sandbox.arm.catalogue.kubernetes import validate_attached
 from sandbox.arm.catalogue.private_link import connections_to
 from sandbox.arm.checks import check_references, value_at
 from sandbox.arm.model import Action, Change, Json, Resource, ResourceType, View
@@ -143,6 +144,8 @@ async def _workspace_keys(action: Action) -> Json:
 def _validate_compute(change: Change) -> None:
     kind = change.resource.properties.get("computeType")
     one_of(change, "properties.computeType", kind, _COMPUTE_TYPES)
+    if kind == "Kubernetes":
+        validate_attached(change)
     scale = value_at(change.resource.properties, "properties.scaleSettings")
     if kind != "AmlCompute" or scale is None:
         return
@@ -181,7 +184,36 @@ def _computed_compute(compute: Resource, view: View) -> Json:
             },
             "errors": [],
         }
-    return {"properties": inner, "isAttachedCompute": False, "computeLocation": compute.location}
+    return {
+        "properties": inner,
+        "isAttachedCompute": compute.properties["computeType"] == "Kubernetes",
+        "computeLocation": compute.location,
+    }
+
+
+# Batch endpoints
+
+
+def _validate_batch(change: Change) -> None:
+    one_of(change, "properties.authMode", change.resource.properties.get("authMode"), ("AADToken",))
+    default = value_at(change.resource.properties, "defaults.deploymentName")
+    if default and change.arm.get(f"{change.resource.id}/deployments/{default}") is None:
+        raise AzureError(
+            400,
+            "UserError",
+            f"'defaults.deploymentName' of '{change.resource.name}' is '{default}': no such deployment.",
+        )
+
+
+def _computed_batch(endpoint: Resource, view: View) -> Json:
+    host = f"https://{endpoint.name}.{endpoint.location}.inference.ml.azure.com"
+    return {"scoringUri": f"{host}/jobs", "swaggerUri": None}
+
+
+def _validate_batch_deployment(change: Change) -> None:
+    compute = str(change.resource.properties.get("compute") or "")
+    if compute and change.arm.get(compute) is None:
+        raise AzureError(400, "UserError", f"'compute' of '{change.resource.name}' is '{compute}': no such compute.")
 
 
 def _asset(path: str) -> ResourceType:
@@ -212,10 +244,30 @@ TYPES = (
         long=True,
         location="parent",
         name_rule=(r"[a-zA-Z](?:-?[a-zA-Z0-9]){1,31}", "2-32 letters, digits and dashes, starting with a letter"),
-        immutable=("properties.computeType", "properties.properties.vmSize"),
+        immutable=(
+            "properties.computeType",
+            "properties.resourceId",
+            *(f"properties.properties.{each}" for each in ("vmSize", "vmPriority", "subnet", "enableNodePublicIp")),
+        ),
         validate=_validate_compute,
         before_put=_before_compute,
         computed=_computed_compute,
+    ),
+    ResourceType(
+        name=f"{WORKSPACE}/batchEndpoints",
+        versions=VERSIONS,
+        long=True,
+        name_rule=(r"[a-zA-Z](?:-?[a-zA-Z0-9]){2,31}", "3-32 letters, digits and dashes, starting with a letter"),
+        required=("authMode",),
+        validate=_validate_batch,
+        computed=_computed_batch,
+    ),
+    ResourceType(
+        name=f"{WORKSPACE}/batchEndpoints/deployments",
+        versions=VERSIONS,
+        long=True,
+        required=("model",),
+        validate=_validate_batch_deployment,
     ),
     _asset("connections"),
     _asset("schedules"),

@@ -9,6 +9,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
+from sandbox.arm.access import check_linked
 from sandbox.arm.identity import resolve
 from sandbox.arm.model import Resource, View
 from sandbox.arm.operations import Operation
@@ -16,7 +17,7 @@ from sandbox.gateway.routing import token_audience
 from sandbox.gateway.table import public_host
 from sandbox.kernel.tokens import LIFETIME_SECONDS
 from sandbox.ml.http import Call, listing, user_error
-from sandbox.ml.serving import rules
+from sandbox.ml.serving import clusters, rules
 from sandbox.ml.serving.routing import APPLIED, KEYS, workspace_name
 from sandbox.ml.serving.state import ENDPOINT_TYPE, ServingState
 
@@ -40,6 +41,7 @@ class Endpoints:
     async def put(self, call: Call) -> Response:
         """Replaces the whole endpoint: what the body leaves out, traffic included, is gone."""
         body = await call.body()
+        check_linked(call.sandbox, call.request.state.principal, body)
         before = call.arm.get(self._id(call))
         wanted = self._wanted(call, body, before)
         return self._write(call, wanted, before)
@@ -47,6 +49,7 @@ class Endpoints:
     async def patch(self, call: Call) -> Response:
         """Merges tags, identity, traffic and mirror traffic."""
         body = await call.body()
+        check_linked(call.sandbox, call.request.state.principal, body)
         before = self.find(call)
         given = body.get("properties") or {}
         unknown = sorted(
@@ -124,7 +127,7 @@ class Endpoints:
             base = "https://" + public_host(endpoint.name, endpoint.location or "")
         uris = {"scoringUri": f"{base}/score", "swaggerUri": f"{base}/swagger.json"}
         document["properties"] = {**document["properties"], **uris}
-        return document | {"kind": "Managed"}
+        return document | {"kind": "Kubernetes" if clusters.on_cluster(endpoint.properties) else "Managed"}
 
     # Writing
 
@@ -141,6 +144,7 @@ class Endpoints:
         old_properties, old_identity = wanted.properties, wanted.identity
         location = str(body["location"]).replace(" ", "").lower()
         properties = rules.endpoint_properties(body.get("properties") or {})
+        clusters.check_endpoint(call.arm, call.workspace, properties, old_properties if before else None)
         rules.check_traffic(properties, old_properties, self._state.deployments(wanted.id))
         made = Resource.from_document(
             {
