@@ -58,7 +58,7 @@ def build(settings: Settings, project: str) -> Platform:
         "events",
         EventsArgs(place=place, settings=settings.events, workspace_id=workspace.workspace_id, storage=storage),
     )
-    identity = _identity(settings, place, foundation, events, serving.online)
+    identity = _identity(settings, place, foundation, events, serving.online, seen)
     lock_data(
         settings,
         place,
@@ -147,7 +147,12 @@ def _alerts(
 
 
 def _identity(
-    settings: Settings, place: Placement, foundation: Foundation, events: Events, endpoints: dict[str, Endpoint]
+    settings: Settings,
+    place: Placement,
+    foundation: Foundation,
+    events: Events,
+    endpoints: dict[str, Endpoint],
+    seen: Observability,
 ) -> Identity | None:
     if not settings.identity.enabled:
         return None
@@ -158,12 +163,14 @@ def _identity(
         Where.WORKSPACE: foundation.workspace.workspace_id,
         Where.JOURNAL: journal,
         Where.TOPIC: events.topic_id,
+        Where.LOGS: seen.log_analytics_id,
     }
     args = IdentityArgs(
         place=place,
         settings=settings.identity,
         scopes=scopes,
         endpoint_identities={use_case: each.identity.id for use_case, each in endpoints.items()},
-        scales=any(each.scale for each in settings.endpoints.values()),
+        scales=any(each.scale and each.compute == "managed" for each in settings.endpoints.values()),
+        on_cluster=any(each.compute == "kubernetes" for each in settings.endpoints.values()),
     )
     return Identity("identity", args)

@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 import pulumi
 
 from components.base import Placement, child
-from components.identity.custom_roles import CUSTOM_ROLES, OPERATOR, PREVIEWER, READER, SCALER, CustomRole, Where
+from components.identity.custom_roles import (
+    CUSTOM_ROLES,
+    LOG_READER,
+    OPERATOR,
+    PREVIEWER,
+    READER,
+    SCALER,
+    CustomRole,
+    Where,
+)
 from components.identity.settings import IdentitySettings
 
 #: What Entra ID asks of a token that is exchanged.
@@ -26,6 +35,8 @@ class IdentityArgs:
     endpoint_identities: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     #: Some endpoint's deployments scale.
     scales: bool = False
+    #: Some endpoint is on the cluster.
+    on_cluster: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +61,7 @@ class Identity(pulumi.ComponentResource):
         super().__init__("rollouts:platform:Identity", name, None, opts)
         self._name, self._args = name, args
         self.role_ids = {}
-        roles = (*CUSTOM_ROLES, SCALER) if args.scales else CUSTOM_ROLES
+        roles = (*CUSTOM_ROLES, *([SCALER] if args.scales else []), *([LOG_READER] if args.on_cluster else []))
         self._roles = {role: self._define(role) for role in roles}
         self.client_ids = {}
         self._build_app("operator", OPERATOR, operator_trusts(args.settings))
@@ -125,6 +136,8 @@ class Identity(pulumi.ComponentResource):
                 )
             if SCALER in self._roles:
                 self._assign(f"{app}-scaling", SCALER, principal.object_id, "ServicePrincipal")
+            if LOG_READER in self._roles:
+                self._assign(f"{app}-requests", LOG_READER, principal.object_id, "ServicePrincipal")
 
     def _assign(self, who: str, role: CustomRole, principal_id: pulumi.Input[str], kind: str) -> None:
         for where in role.assigned:

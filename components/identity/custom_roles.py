@@ -21,6 +21,7 @@ class Where(Enum):
     WORKSPACE = "the workspace"
     JOURNAL = "the journal's container"
     TOPIC = "the stack's topic"
+    LOGS = "the Log Analytics workspace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,17 @@ SCALER = CustomRole(
         "Microsoft.Insights/autoscaleSettings/delete",
     ),
     assigned=(Where.GROUP,),
+)
+
+#: Kubernetes endpoints have no platform metrics: their request log is the evidence. Only where an endpoint is on the cluster.
+LOG_READER = CustomRole(
+    "Model Request Reader",
+    "Reads the request log of the pods that serve models, by which a rollout on Kubernetes is judged.",
+    actions=(
+        "Microsoft.OperationalInsights/workspaces/query/read",
+        "Microsoft.OperationalInsights/workspaces/query/AppRequests/read",
+    ),
+    assigned=(Where.LOGS,),
 )
 
 READER = CustomRole(
