@@ -49,7 +49,8 @@ def refusal(shop: Company, body: dict[str, Any], path: str = "") -> str:
 
 
 def test_blue_is_made_of_pods_of_the_cluster(shop: Company) -> None:
-    shop.start("blue", "--watch")
+    ran = shop.start("blue", "--watch")
+    assert ran.code == 0, ran.said
     assert shop.weights() == {"blue": 100}
     made = deployment(shop, "blue")
     properties = made["properties"]
@@ -66,10 +67,24 @@ def test_blue_is_made_of_pods_of_the_cluster(shop: Company) -> None:
 def test_traffic_goes_to_green_and_is_sent_back(shop: Company) -> None:
     with shop.customers():
         time.sleep(5.0)  # a request log is told three policy minutes late
-        shop.start("green", "--watch", *QUICK)
+        ran = shop.start("green", "--watch", *QUICK)
+        assert ran.code == 0, ran.said
         assert shop.weights() == {"green": 100}
-        said = shop.rollout("rollback", "--reason", "customers complain", "--yes")
-        assert shop.weights() == {"blue": 100}, said
+        assert shop.start("third", "--steps", "50,100", "--bake-minutes", "5").code == 0
+        assert shop.weights() == {"green": 50, "third": 50}
+        assert "RolledBack" in shop.rollout("rollback", "--reason", "customers complain")
+    assert shop.weights() == {"green": 100}
+
+
+def test_a_sick_deployment_goes_back_by_what_its_pods_say(shop: Company) -> None:
+    with shop.customers():
+        time.sleep(5.0)
+        assert shop.start("sick", "--steps", "50,100", "--bake-minutes", "10").code == 0
+        shop.sandbox.admin.add_fault(kind="scorer-errors", target=f"{shop.live()['name']}/sick", share=1.0)
+        ran = shop.run("watch")
+        shop.sandbox.admin.clear_faults()
+    assert "RolledBack" in ran.said, ran.said
+    assert shop.weights() == {"green": 100}
 
 
 def test_what_azure_refuses_of_such_an_endpoint(shop: Company) -> None:
@@ -77,7 +92,7 @@ def test_what_azure_refuses_of_such_an_endpoint(shop: Company) -> None:
     base = {"location": endpoint["location"], "identity": {"type": "SystemAssigned"}}
     properties = {key: endpoint["properties"][key] for key in ("authMode", "compute", "traffic")}
 
-    mirrored = {**base, "properties": {**properties, "mirrorTraffic": {"green": 10}}}
+    mirrored = {**base, "properties": {**properties, "mirrorTraffic": {"third": 10}}}
     assert "Mirror traffic is not supported on Kubernetes" in refusal(shop, mirrored)
     assert "can't be changed" in refusal(shop, {**base, "properties": {**properties, "compute": None}})
     assert "not AADToken" in refusal(shop, {**base, "properties": {**properties, "authMode": "AADToken"}})
@@ -89,7 +104,7 @@ def test_what_azure_refuses_of_such_an_endpoint(shop: Company) -> None:
 
 
 def test_what_azure_refuses_of_its_deployments(shop: Company) -> None:
-    made = deployment(shop, "blue")
+    made = deployment(shop, "green")
     base = {"location": made["location"], "sku": {"name": "Default", "capacity": 1}}
     properties = {key: made["properties"][key] for key in ("model", "codeConfiguration", "environmentId")}
 
@@ -112,9 +127,10 @@ def test_pods_need_their_namespace_and_the_extension(shop: Company) -> None:
     kept = shop.arm("GET", space, "2025-09-01").json()
     assert shop.arm("DELETE", space, "2025-09-01").ok
     time.sleep(2.0)
-    said = shop.start("lost", "--watch", *QUICK, ok=False)
-    assert "namespace 'azureml-models'" in said
-    assert shop.weights() == {"blue": 100}, "no traffic was moved"
+    ran = shop.start("lost", "--watch", "--allow-blind", *QUICK)
+    assert ran.code != 0
+    assert "namespace 'azureml-models'" in ran.said
+    assert shop.weights() == {"green": 100}, "no traffic was moved"
     body = {"location": kept["location"], "properties": {}}
     assert shop.arm("PUT", space, "2025-09-01", body).ok
 
