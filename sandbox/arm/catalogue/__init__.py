@@ -8,6 +8,7 @@ from sandbox.arm.catalogue import (
     events,
     insights,
     kubernetes,
+    kubernetes_ml,
     machinelearning,
     network,
     registries,
@@ -29,4 +30,5 @@ TYPES: tuple[ResourceType, ...] = (
     *events.TYPES,
     *network.TYPES,
     *kubernetes.TYPES,
+    *kubernetes_ml.TYPES,
 )

@@ -1,4 +1,4 @@
-"""Microsoft.ContainerService and Microsoft.KubernetesConfiguration: clusters, their pools, and what is installed in them.
+"""Microsoft.ContainerService: clusters, their pools, namespaces and upgrade windows.
 
 No node runs: what models do on a cluster is done by the sandbox's own replicas (`sandbox.ml.serving`).
 """
@@ -19,12 +19,7 @@ CLUSTER = "Microsoft.ContainerService/managedClusters"
 POOL = f"{CLUSTER}/agentPools"
 NAMESPACE = f"{CLUSTER}/managedNamespaces"
 BINDING = f"{CLUSTER}/trustedAccessRoleBindings"
-EXTENSION = "Microsoft.KubernetesConfiguration/extensions"
-AZURE_ML = "microsoft.azureml.kubernetes"
-#: What lets an Azure ML workspace into a cluster that has no local accounts or a closed API server.
-ML_ROLE = "Microsoft.MachineLearningServices/workspaces/mlworkload"
 VERSIONS = versions("2024-09-01 2024-10-01 2025-01-01 2025-05-01 2025-08-01 2025-09-01 2025-10-01")
-_EXTENSION_VERSIONS = versions("2022-11-01 2023-05-01 2024-11-01 2025-03-01")
 _MINORS = ("1.31", "1.32", "1.33", "1.34")
 _CHANNELS = ("none", "patch", "stable", "rapid", "node-image")
 _POLICIES = ("none", "azure", "calico", "cilium")
@@ -32,7 +27,7 @@ _WEEK = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Su
 _ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
 
 
-def _refused(message: str, code: str = "InvalidParameter") -> AzureError:
+def refused(message: str, code: str = "InvalidParameter") -> AzureError:
     return AzureError(400, code, message)
 
 
@@ -43,15 +38,15 @@ def _validate_cluster(change: Change) -> None:
     properties = change.resource.properties
     version = str(properties.get("kubernetesVersion") or _MINORS[-2])
     if ".".join(version.split(".")[:2]) not in _MINORS:
-        raise _refused(
+        raise refused(
             f"Kubernetes version {version} is not supported; supported: {', '.join(_MINORS)}.", "K8sVersionNotSupported"
         )
     if change.before is None and not properties.get("agentPoolProfiles"):
-        raise _refused("'properties.agentPoolProfiles' must hold a pool.")
+        raise refused("'properties.agentPoolProfiles' must hold a pool.")
     for profile in properties.get("agentPoolProfiles") or []:
         _validate_pool_properties(change, str(profile.get("name")), profile)
     if change.before is None and not any(each.get("mode") == "System" for each in properties["agentPoolProfiles"]):
-        raise _refused("A managed cluster must have at least one System agent pool.")
+        raise refused("A managed cluster must have at least one System agent pool.")
     one_of(
         change,
         "properties.autoUpgradeProfile.upgradeChannel",
@@ -66,31 +61,31 @@ def _validate_cluster(change: Change) -> None:
 def _validate_accounts(change: Change) -> None:
     properties = change.resource.properties
     if properties.get("disableLocalAccounts") and not value_at(properties, "aadProfile.managed"):
-        raise _refused("'disableLocalAccounts' needs 'aadProfile.managed': nobody could sign in.")
+        raise refused("'disableLocalAccounts' needs 'aadProfile.managed': nobody could sign in.")
     workload = value_at(properties, "securityProfile.workloadIdentity.enabled")
     if workload and not value_at(properties, "oidcIssuerProfile.enabled"):
-        raise _refused("Workload identity needs 'oidcIssuerProfile.enabled'.")
+        raise refused("Workload identity needs 'oidcIssuerProfile.enabled'.")
     access = properties.get("apiServerAccessProfile") or {}
     if access.get("enablePrivateCluster") and access.get("authorizedIPRanges"):
-        raise _refused("'authorizedIPRanges' is not supported on a private cluster.")
+        raise refused("'authorizedIPRanges' is not supported on a private cluster.")
     for text in access.get("authorizedIPRanges") or []:
         try:
             ip_network(text)
         except ValueError as error:
-            raise _refused(f"'{text}' of 'authorizedIPRanges' is not an IP range: {error}.") from error
+            raise refused(f"'{text}' of 'authorizedIPRanges' is not an IP range: {error}.") from error
 
 
 def _validate_network(change: Change) -> None:
     profile = change.resource.properties.get("networkProfile") or {}
     one_of(change, "properties.networkProfile.networkPolicy", profile.get("networkPolicy") or "none", _POLICIES)
     if (profile.get("networkPolicy") == "cilium") != (profile.get("networkDataplane") == "cilium"):
-        raise _refused("networkPolicy 'cilium' and networkDataplane 'cilium' need each other.")
+        raise refused("networkPolicy 'cilium' and networkDataplane 'cilium' need each other.")
     if profile.get("networkPluginMode") == "overlay" and profile.get("networkPlugin") != "azure":
-        raise _refused("networkPluginMode 'overlay' needs networkPlugin 'azure'.")
+        raise refused("networkPluginMode 'overlay' needs networkPlugin 'azure'.")
     if profile.get("serviceCidr") and profile.get("dnsServiceIP"):
         services = ip_network(str(profile["serviceCidr"]))
         if ip_network(str(profile["dnsServiceIP"])).network_address not in services:
-            raise _refused(f"dnsServiceIP {profile['dnsServiceIP']} is not within serviceCidr {services}.")
+            raise refused(f"dnsServiceIP {profile['dnsServiceIP']} is not within serviceCidr {services}.")
 
 
 def _validate_addons(change: Change) -> None:
@@ -101,7 +96,7 @@ def _validate_addons(change: Change) -> None:
     for path in paths:
         target = value_at(change.resource.properties, path)
         if target and change.arm.get(str(target)) is None:
-            raise _refused(f"'{path}' refers to '{target}', which does not exist.", "InvalidResourceReference")
+            raise refused(f"'{path}' refers to '{target}', which does not exist.", "InvalidResourceReference")
 
 
 def _before_cluster(change: Change) -> None:
@@ -117,7 +112,7 @@ async def _join_network(change: Change) -> None:
     for profile in change.resource.properties.get("agentPoolProfiles") or []:
         subnet = profile.get("vnetSubnetID")
         if subnet and identities and not _may_join(change.arm, identities[0]["principalId"], str(subnet)):
-            raise _refused(
+            raise refused(
                 f"The cluster's identity '{identities[0]['principalId']}' lacks"
                 f" 'Microsoft.Network/virtualNetworks/subnets/join/action' at '{subnet}'.",
                 "CustomVNETMissingPermission",
@@ -163,19 +158,19 @@ def _validate_pool(change: Change) -> None:
 
 def _validate_pool_properties(change: Change, name: str, pool: Json) -> None:
     if not pool.get("vmSize"):
-        raise _refused(f"'vmSize' of pool '{name}' is missing.")
+        raise refused(f"'vmSize' of pool '{name}' is missing.")
     low, high, system = pool.get("minCount"), pool.get("maxCount"), pool.get("mode") == "System"
     if pool.get("enableAutoScaling"):
         if not isinstance(low, int) or not isinstance(high, int) or not (1 if system else 0) <= low <= high <= 1000:
             least = 1 if system else 0
-            raise _refused(
+            raise refused(
                 f"Pool '{name}': minCount is {low} and maxCount is {high}; allowed: {least} <= minCount <= maxCount <= 1000."
             )
     elif low is not None or high is not None:
-        raise _refused(f"Pool '{name}': minCount and maxCount need enableAutoScaling.")
+        raise refused(f"Pool '{name}': minCount and maxCount need enableAutoScaling.")
     subnet = pool.get("vnetSubnetID")
     if subnet and change.arm.get(str(subnet)) is None:
-        raise _refused(
+        raise refused(
             f"'vnetSubnetID' of pool '{name}' refers to '{subnet}', which does not exist.", "VnetSubnetNotFound"
         )
 
@@ -194,93 +189,21 @@ def _before_pool(change: Change) -> None:
 def _validate_binding(change: Change) -> None:
     source = str(change.resource.properties["sourceResourceId"])
     if change.arm.get(source) is None:
-        raise _refused(f"'sourceResourceId' refers to '{source}', which does not exist.", "InvalidResourceReference")
+        raise refused(f"'sourceResourceId' refers to '{source}', which does not exist.", "InvalidResourceReference")
     kind = parse(source).type.lower()
     for role in change.resource.properties.get("roles") or []:
         if not str(role).lower().startswith(kind + "/"):
-            raise _refused(f"The role '{role}' is none of '{parse(source).type}'.", "TrustedAccessRoleNotFound")
+            raise refused(f"The role '{role}' is none of '{parse(source).type}'.", "TrustedAccessRoleNotFound")
 
 
 def _validate_window(change: Change) -> None:
     window = change.resource.properties.get("maintenanceWindow") or {}
     hours = window.get("durationHours")
     if not isinstance(hours, int) or not 4 <= hours <= 24:
-        raise _refused(f"'maintenanceWindow.durationHours' is {hours}; allowed: 4 to 24.")
+        raise refused(f"'maintenanceWindow.durationHours' is {hours}; allowed: 4 to 24.")
     day = value_at(window, "schedule.weekly.dayOfWeek")
     if day is not None:
         one_of(change, "maintenanceWindow.schedule.weekly.dayOfWeek", day, _WEEK)
-
-
-def _validate_extension(change: Change) -> None:
-    if parse(parse(change.resource.id).scope).type.lower() != CLUSTER.lower():
-        raise _refused("Extensions are installed on a cluster.")
-    properties = change.resource.properties
-    if str(properties.get("extensionType", "")).lower() != AZURE_ML:
-        raise AzureError(501, "NotImitatedBySandbox", f"The sandbox imitates the extension {AZURE_ML} only.")
-    given = properties.get("configurationSettings") or {}
-    if (
-        given.get("enableTraining", "False").lower() != "true"
-        and given.get("enableInference", "False").lower() != "true"
-    ):
-        raise _refused("Set enableTraining, enableInference or both.", "ExtensionOperationFailed")
-    if given.get("enableInference", "False").lower() != "true":
-        return
-    router = str(given.get("inferenceRouterServiceType", "")).lower()
-    if router not in ("loadbalancer", "clusterip", "nodeport"):
-        raise _refused(
-            "enableInference needs inferenceRouterServiceType: loadBalancer, clusterIP or nodePort.",
-            "ExtensionOperationFailed",
-        )
-    if given.get("allowInsecureConnections", "False").lower() != "true" and not (
-        given.get("sslSecret") and given.get("sslCname")
-    ):
-        raise _refused(
-            "Scoring over HTTPS needs sslSecret and sslCname; or allowInsecureConnections.", "ExtensionOperationFailed"
-        )
-
-
-def _computed_extension(extension: Resource, view: View) -> Json:
-    return {"currentVersion": "1.1.95", "isSystemExtension": False, "statuses": []}
-
-
-def inference_ready(arm: ArmState, cluster_id: str) -> bool:
-    """Whether Azure ML's extension is on the cluster, with inference."""
-    return any(
-        str(value_at(each.properties, "configurationSettings.enableInference")).lower() == "true"
-        for each in arm.children(cluster_id, EXTENSION)
-        if each.provisioning_state == "Succeeded"
-    )
-
-
-def validate_attached(change: Change) -> None:
-    """An Azure ML compute of type Kubernetes: the cluster, the extension on it, and the workspace's way in."""
-    outer = change.resource.properties
-    target = str(outer.get("resourceId") or "")
-    cluster = change.arm.get(target)
-    if cluster is None or cluster.type != CLUSTER:
-        raise AzureError(400, "BadArgument", f"'resourceId' is '{target}', which is no AKS cluster that exists.")
-    extensions = [each for each in change.arm.children(cluster.id, EXTENSION) if each.provisioning_state == "Succeeded"]
-    if not extensions:
-        raise AzureError(400, "BadArgument", f"The Azure ML extension is not installed on '{cluster.name}'.")
-    closed = cluster.properties.get("disableLocalAccounts") or value_at(
-        cluster.properties, "apiServerAccessProfile.authorizedIPRanges"
-    )
-    workspace = parse(change.resource.id).parent
-    if closed and not _trusted(change.arm, cluster.id, workspace):
-        raise AzureError(
-            400,
-            "BadArgument",
-            f"Azure ML can't reach the cluster '{cluster.name}' (no local accounts, or authorized ranges) without a"
-            f" trusted access role binding to the workspace with {ML_ROLE}.",
-        )
-
-
-def _trusted(arm: ArmState, cluster_id: str, workspace_id: str) -> bool:
-    return any(
-        str(each.properties.get("sourceResourceId", "")).lower() == workspace_id.lower()
-        and ML_ROLE.lower() in [str(role).lower() for role in each.properties.get("roles") or []]
-        for each in arm.children(cluster_id, BINDING)
-    )
 
 
 def has_namespace(arm: ArmState, cluster_id: str, name: str) -> bool:
@@ -322,18 +245,5 @@ TYPES = (
         location="required",
         taggable=True,
         name_rule=(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", "1-63 lower-case letters, digits and inner hyphens"),
-    ),
-    ResourceType(
-        name=EXTENSION,
-        versions=_EXTENSION_VERSIONS,
-        scopes=frozenset({"extension"}),
-        listing="scope",
-        location="none",
-        taggable=False,
-        long=True,
-        required=("extensionType",),
-        immutable=("properties.extensionType", "properties.scope"),
-        validate=_validate_extension,
-        computed=_computed_extension,
     ),
 )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sandbox.arm.catalogue.common import made_once, new_guid, now, one_of, private_keys, versions
-from sandbox.arm.catalogue.kubernetes import validate_attached
+from sandbox.arm.catalogue.kubernetes_ml import validate_attached
 from sandbox.arm.catalogue.private_link import connections_to
 from sandbox.arm.checks import check_references, value_at
 from sandbox.arm.model import Action, Change, Json, Resource, ResourceType, View

@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sandbox.arm.catalogue.kubernetes import has_namespace, inference_ready
+from sandbox.arm.catalogue.kubernetes import has_namespace
+from sandbox.arm.catalogue.kubernetes_ml import inference_ready
 from sandbox.arm.ids import parse
 from sandbox.arm.model import Resource
 from sandbox.kernel.errors import AzureError
