@@ -71,6 +71,7 @@ RULES: dict[str, Rule] = {
         Rule("private endpoint", 2, 64, r"[A-Za-z0-9][\w.-]*\w", "letters, digits, _ - ., starting with a letter or digit", Scope.GROUP),
         Rule("model registry", 3, 33, r"[A-Za-z0-9][\w-]*", "letters, digits, hyphens and underscores, starting with a letter or digit", Scope.GLOBAL),
         Rule("kubernetes cluster", 1, 63, r"[A-Za-z0-9](?:[\w-]*[A-Za-z0-9])?", "letters, digits, hyphens and underscores, a letter or digit at both ends", Scope.GROUP),
+        Rule("data collection rule", 3, 64, r"[A-Za-z0-9][\w.-]*[A-Za-z0-9]", "letters, digits, _ - ., a letter or digit at both ends", Scope.GROUP),
         Rule("kubernetes namespace", 1, 63, r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?", "lower-case letters, digits and inner hyphens", Scope.PARENT),
         Rule("datastore", 1, 255, r"\w+", "letters, digits and underscores", Scope.PARENT, "_"),
         Rule("budget", 1, 63, r"[\w-]+", "letters, digits, hyphens and underscores", Scope.GROUP),

@@ -17,7 +17,7 @@ _TAGGED = frozenset(
         "machinelearningservices:OnlineEndpoint", "machinelearningservices:BatchEndpoint", "monitor:ActionGroup", "monitor:MetricAlert",
         "monitor:ScheduledQueryRule", "eventgrid:Topic", "eventgrid:SystemTopic", "network:VirtualNetwork",
         "network:NetworkSecurityGroup", "network:PrivateEndpoint",
-        "containerservice:ManagedCluster", "containerservice:AgentPool",
+        "containerservice:ManagedCluster", "containerservice:AgentPool", "monitor:DataCollectionRule",
     }
 )  # fmt: skip
 LOG_DAYS = {"prod": 90}

@@ -131,6 +131,8 @@ PREVIEWER = CustomRole(
         "Microsoft.ContainerService/managedClusters/managedNamespaces/read",
         "Microsoft.ContainerService/managedClusters/trustedAccessRoleBindings/read",
         "Microsoft.KubernetesConfiguration/extensions/read",
+        "Microsoft.Insights/dataCollectionRules/read",
+        "Microsoft.Insights/dataCollectionRuleAssociations/read",
         "Microsoft.OperationalInsights/workspaces/read",
         "Microsoft.OperationalInsights/workspaces/savedSearches/read",
         "Microsoft.Insights/components/read",

@@ -9,6 +9,7 @@ import pulumi
 
 from components.base import Placement, child
 from components.identity.roles import Role, assign
+from components.kubernetes.insights import collect_logs
 from components.kubernetes.settings import KubernetesSettings, PoolSettings
 
 #: Azure's name of the schedule that automatic upgrades keep to.
@@ -47,6 +48,10 @@ class Cluster(pulumi.ComponentResource):
         pull = assign(
             f"{name}-pull", Role.ACR_PULL, to=kubelet, scope=args.registry_id, parent=self, place=args.place
         )  # fmt: skip
+        if args.settings.container_insights:
+            collect_logs(
+                name, cluster_id=cluster.id, log_analytics_id=args.log_analytics_id, parent=self, place=args.place
+            )
         self.ready = [pull, *self._build_pools(cluster), self._build_maintenance(cluster)]
         self.register_outputs({"cluster_id": self.cluster_id, "oidc_issuer_url": self.oidc_issuer_url})
 

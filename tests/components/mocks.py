@@ -85,6 +85,8 @@ COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
         },
         "identityProfile": {"kubeletidentity": {"objectId": "principal-kubelet"}},
     },
+    "monitor:DataCollectionRule": lambda name, given: {"name": given["dataCollectionRuleName"]},
+    "monitor:DataCollectionRuleAssociation": lambda name, given: {"name": given["associationName"]},
     "containerservice:AgentPool": lambda name, given: {"name": given["agentPoolName"]},
     "containerservice:MaintenanceConfiguration": lambda name, given: {"name": given["configName"]},
     "containerservice:ManagedNamespace": lambda name, given: {"name": given["managedNamespaceName"]},

@@ -47,6 +47,8 @@ MODELS: dict[str, tuple[str, str]] = {
     "machinelearningservices:Workspace": (_ML, "Workspace"),
     "managedidentity:UserAssignedIdentity": ("azure.mgmt.msi.v2024_11_30.models", "Identity"),
     "monitor:ActionGroup": ("azure.mgmt.monitor.models", "ActionGroupResource"),
+    "monitor:DataCollectionRule": ("azure.mgmt.monitor.models", "DataCollectionRuleResource"),
+    "monitor:DataCollectionRuleAssociation": ("azure.mgmt.monitor.models", "DataCollectionRuleAssociationProxyOnlyResource"),
     "monitor:MetricAlert": ("azure.mgmt.monitor.models", "MetricAlertResource"),
     "monitor:ScheduledQueryRule": ("azure.mgmt.monitor.models", "ScheduledQueryRuleResource"),
     "network:NetworkSecurityGroup": ("azure.mgmt.network.models", "NetworkSecurityGroup"),

@@ -93,6 +93,18 @@ def test_the_workspace_is_let_in_before_it_attaches(everything: Run) -> None:
     }
 
 
+def test_pods_logs_go_to_log_analytics(everything: Run) -> None:
+    rule = everything.one("monitor:DataCollectionRule").inputs
+    (target,) = rule["destinations"]["logAnalytics"]
+    assert target["workspaceResourceId"].endswith("/observability-logs")
+    assert "Microsoft-ContainerLogV2" in rule["dataFlows"][0]["streams"]
+    tie = everything.one("monitor:DataCollectionRuleAssociation").inputs
+    assert tie["resourceUri"].endswith("/kubernetes")
+    off = deploy("dev", **cluster(containerInsights=False))
+    assert not off.of("monitor:DataCollectionRule")
+    assert "addonProfiles" not in off.one("containerservice:ManagedCluster").inputs
+
+
 def test_upgrades_wait_for_their_window(everything: Run) -> None:
     window = everything.one("containerservice:MaintenanceConfiguration").inputs
     assert window["configName"] == "aksManagedAutoUpgradeSchedule"

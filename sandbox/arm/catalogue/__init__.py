@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sandbox.arm.catalogue import (
     access,
+    collection,
     costs,
     events,
     insights,
@@ -30,5 +31,6 @@ TYPES: tuple[ResourceType, ...] = (
     *events.TYPES,
     *network.TYPES,
     *kubernetes.TYPES,
+    *collection.TYPES,
     *kubernetes_ml.TYPES,
 )

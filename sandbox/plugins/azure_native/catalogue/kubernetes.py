@@ -18,6 +18,15 @@ ROWS = (
         inner=("tags", "type"),
         immutable=("vmSize", "osType", "vnetSubnetID"),
     ),
+    row(
+        "monitor:DataCollectionRule",
+        "Microsoft.Insights/dataCollectionRules/{dataCollectionRuleName}",
+        immutable=("location", "kind"),
+    ),
+    row(
+        "monitor:DataCollectionRuleAssociation",
+        "{resourceUri}/providers/Microsoft.Insights/dataCollectionRuleAssociations/{associationName}",
+    ),
     row("containerservice:MaintenanceConfiguration", f"{_CLUSTER}/maintenanceConfigurations/{{configName}}"),
     row("containerservice:ManagedNamespace", f"{_CLUSTER}/managedNamespaces/{{managedNamespaceName}}", immutable=("location",)),
     row(
