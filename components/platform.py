@@ -14,9 +14,13 @@ from components.events.topics import Events, EventsArgs
 from components.foundation import Foundation, build_foundation, lock_data
 from components.identity.apps import Identity, IdentityArgs
 from components.identity.custom_roles import Where
+<<<<<<< HEAD
 from components.kubernetes.build import Kubernetes, build_kubernetes, parts_of
 from components.observability.alerts import AlertsArgs, EndpointAlerts
+=======
+>>>>>>> main
 from components.observability.logs import Observability, ObservabilityArgs
+from components.observability.watch import Watch, Watched, WatchedEndpoint, build_watch
 from components.serving.batch import BatchEndpoint
 from components.serving.build import build_serving
 from components.serving.endpoint import Endpoint
@@ -36,7 +40,7 @@ class Platform:
     clusters: Clusters
     endpoints: dict[str, Endpoint]
     batch_endpoints: dict[str, BatchEndpoint]
-    alerts: dict[str, EndpointAlerts]
+    watch: Watch
     events: Events
     identity: Identity | None
     foundation: Foundation
@@ -58,6 +62,7 @@ def build(settings: Settings, project: str) -> Platform:
         "events",
         EventsArgs(place=place, settings=settings.events, workspace_id=workspace.workspace_id, storage=storage),
     )
+<<<<<<< HEAD
     identity = _identity(settings, place, foundation, events, serving.online, seen)
     lock_data(
         settings,
@@ -66,6 +71,12 @@ def build(settings: Settings, project: str) -> Platform:
         seen,
         after=[events, identity, clusters, *parts_of(kubernetes), *serving.online.values()],
     )
+=======
+    identity = _identity(settings, place, foundation, events, serving.online)
+    watch = _watch(settings, place, seen, foundation, serving.online, events)
+    below = [events, identity, clusters, *watch.below_data, *serving.online.values()]
+    lock_data(settings, place, foundation, seen, after=below)
+>>>>>>> main
     return Platform(
         place=place,
         storage=storage,
@@ -74,7 +85,7 @@ def build(settings: Settings, project: str) -> Platform:
         clusters=clusters,
         endpoints=serving.online,
         batch_endpoints=serving.batch,
-        alerts=_alerts(settings, place, serving.online, seen),
+        watch=watch,
         events=events,
         identity=identity,
         foundation=foundation,
@@ -124,26 +135,30 @@ def _clusters(settings: Settings, place: Placement, foundation: Foundation) -> C
     return Clusters("cluster", args)
 
 
-def _alerts(
-    settings: Settings, place: Placement, endpoints: dict[str, Endpoint], seen: Observability
-) -> dict[str, EndpointAlerts]:
-    if not settings.alerts.enabled:
-        return {}
-    return {
-        use_case: EndpointAlerts(
-            f"alerts-{use_case}",
-            AlertsArgs(
-                place=place,
-                settings=settings.alerts,
-                use_case=use_case,
-                endpoint_name=settings.endpoints[use_case].name or place.names.endpoint(use_case),
-                endpoint_id=endpoint.endpoint_id,
-                log_analytics_id=seen.log_analytics_id,
-                action_group_id=seen.action_group_id,
-            ),
-        )
-        for use_case, endpoint in endpoints.items()
-    }
+def _watch(
+    settings: Settings,
+    place: Placement,
+    seen: Observability,
+    foundation: Foundation,
+    endpoints: dict[str, Endpoint],
+    events: Events,
+) -> Watch:
+    watched = Watched(
+        endpoints={
+            use_case: WatchedEndpoint(
+                name=settings.endpoints[use_case].name or place.names.endpoint(use_case),
+                id=each.endpoint_id,
+                address=each.scoring_uri,
+            )
+            for use_case, each in endpoints.items()
+        },
+        workspace_id=foundation.workspace.workspace_id,
+        storage_id=foundation.storage.account_id,
+        vault_id=foundation.workspace.vault_id,
+        registry_id=foundation.workspace.registry_id,
+        topic_id=events.topic_id,
+    )
+    return build_watch(settings, place, seen, watched)
 
 
 def _identity(

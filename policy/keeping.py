@@ -14,8 +14,11 @@ _TAGGED = frozenset(
         "resources:ResourceGroup", "storage:StorageAccount", "keyvault:Vault", "containerregistry:Registry",
         "operationalinsights:Workspace", "applicationinsights:Component", "managedidentity:UserAssignedIdentity",
         "machinelearningservices:Workspace", "machinelearningservices:Compute",
-        "machinelearningservices:OnlineEndpoint", "machinelearningservices:BatchEndpoint", "monitor:ActionGroup", "monitor:MetricAlert",
-        "monitor:ScheduledQueryRule", "eventgrid:Topic", "eventgrid:SystemTopic", "network:VirtualNetwork",
+        "machinelearningservices:OnlineEndpoint", "machinelearningservices:BatchEndpoint", "monitor:ActionGroup",
+        "monitor:MetricAlert", "monitor:ScheduledQueryRule", "monitor:ActivityLogAlert",
+        "monitor:AzureMonitorWorkspace", "operationalinsights:QueryPack", "applicationinsights:Workbook",
+        "applicationinsights:WebTest", "dashboard:Grafana", "eventgrid:Topic", "eventgrid:SystemTopic",
+        "network:VirtualNetwork",
         "network:NetworkSecurityGroup", "network:PrivateEndpoint",
         "containerservice:ManagedCluster", "containerservice:AgentPool", "monitor:DataCollectionRule",
     }

@@ -124,6 +124,9 @@ def _extension(settings: Settings) -> Iterator[Problem]:
         yield Problem(f"{key}.inference", False, "the cluster would serve nothing: inference, training or both")
     if not extension.inference:
         return
+    if settings.network.enabled and extension.router == "loadBalancer" and not extension.internal:
+        allowed = "not with network.enabled: true, whose subnet for nodes is closed to the internet"
+        yield Problem(f"{key}.internal", False, allowed)
     if extension.allow_insecure and extension.tls_secret is not None:
         yield Problem(f"{key}.allowInsecure", True, "not with tlsSecret; choose one")
     if not extension.allow_insecure:

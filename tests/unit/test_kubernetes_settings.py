@@ -61,6 +61,7 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
     ("dev", cluster(maintenance={"hours": 2}), "kubernetes.maintenance.hours = 2", "greater than or equal to 4"),
     ("dev", cluster(adminGroups=["admins"]), "kubernetes.adminGroups.0 = 'admins'", "match pattern"),
     ("dev", {"kubernetes": {"enabled": True}}, "kubernetes.extension.tlsSecret", "is missing"),
+    ("dev", {"network": {"enabled": True}, "registry": {"sku": "Premium"}, **cluster(extension={"internal": False})}, "kubernetes.extension.internal = False", "closed to the internet"),
     ("dev", cluster(extension={"allowInsecure": True}), "kubernetes.extension.allowInsecure = True", "choose one"),
     ("dev", cluster(extension={"inference": False, "training": False}), "kubernetes.extension.inference = False", "serve nothing"),
     ("prod", cluster(tier="Standard"), "kubernetes.privateCluster = False", "prod needs true, or kubernetes.authorizedRanges"),
