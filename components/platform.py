@@ -14,11 +14,7 @@ from components.events.topics import Events, EventsArgs
 from components.foundation import Foundation, build_foundation, lock_data
 from components.identity.apps import Identity, IdentityArgs
 from components.identity.custom_roles import Where
-<<<<<<< HEAD
 from components.kubernetes.build import Kubernetes, build_kubernetes, parts_of
-from components.observability.alerts import AlertsArgs, EndpointAlerts
-=======
->>>>>>> main
 from components.observability.logs import Observability, ObservabilityArgs
 from components.observability.watch import Watch, Watched, WatchedEndpoint, build_watch
 from components.serving.batch import BatchEndpoint
@@ -62,21 +58,10 @@ def build(settings: Settings, project: str) -> Platform:
         "events",
         EventsArgs(place=place, settings=settings.events, workspace_id=workspace.workspace_id, storage=storage),
     )
-<<<<<<< HEAD
     identity = _identity(settings, place, foundation, events, serving.online, seen)
-    lock_data(
-        settings,
-        place,
-        foundation,
-        seen,
-        after=[events, identity, clusters, *parts_of(kubernetes), *serving.online.values()],
-    )
-=======
-    identity = _identity(settings, place, foundation, events, serving.online)
-    watch = _watch(settings, place, seen, foundation, serving.online, events)
-    below = [events, identity, clusters, *watch.below_data, *serving.online.values()]
+    watch = _watch(settings, place, seen, foundation, serving.online, events, kubernetes)
+    below = [events, identity, clusters, *parts_of(kubernetes), *watch.below_data, *serving.online.values()]
     lock_data(settings, place, foundation, seen, after=below)
->>>>>>> main
     return Platform(
         place=place,
         storage=storage,
@@ -142,7 +127,9 @@ def _watch(
     foundation: Foundation,
     endpoints: dict[str, Endpoint],
     events: Events,
+    kubernetes: Kubernetes | None,
 ) -> Watch:
+    """Azure has no metrics and no traffic log of Kubernetes endpoints, so only the others are watched by those."""
     watched = Watched(
         endpoints={
             use_case: WatchedEndpoint(
@@ -151,12 +138,14 @@ def _watch(
                 address=each.scoring_uri,
             )
             for use_case, each in endpoints.items()
+            if settings.endpoints[use_case].compute == "managed"
         },
         workspace_id=foundation.workspace.workspace_id,
         storage_id=foundation.storage.account_id,
         vault_id=foundation.workspace.vault_id,
         registry_id=foundation.workspace.registry_id,
         topic_id=events.topic_id,
+        kubernetes_id=kubernetes.cluster.cluster_id if kubernetes else None,
     )
     return build_watch(settings, place, seen, watched)
 

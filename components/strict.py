@@ -22,11 +22,8 @@ def problems_of(settings: Settings) -> list[Problem]:
         *_secrets(settings),
         *_gates(settings),
         *problems_of_network(settings),
-<<<<<<< HEAD
         *problems_of_kubernetes(settings),
-=======
         *problems_of_observability(settings),
->>>>>>> main
         *problems_of_serving(settings),
     ]
     if settings.environment == "prod":
