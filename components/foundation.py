@@ -140,6 +140,7 @@ def _model_registry(settings: Settings, place: Placement, workspace: Workspace) 
         place=place,
         settings=settings.model_registry,
         reach=reach_of(settings),
+        holder=workspace.identity,
         principal_id=workspace.principal_id,
     )
     return ModelRegistry("model-registry", args)

@@ -38,10 +38,19 @@ def assign(  # noqa: PLR0913  # each is a part of an assignment, and named
     scope: pulumi.Input[str],
     parent: pulumi.Resource,
     place: Placement,
+    holder: pulumi.Resource | None = None,
     condition: str | None = None,
 ) -> pulumi.Resource:
-    """Give `role` at `scope` to the service principal whose object id is `to`; `condition` takes some of it away."""
-    return _assignment(name, role, ("ServicePrincipal", to), scope, child(parent, place), place, condition)
+    """Give `role` at `scope` to the service principal whose object id is `to`; `condition` takes some of it away.
+
+    `holder`: the resource that the principal comes from. An update of it leaves the principal as it is, which a preview
+    can't know; a new one has another, and is assigned the role anew.
+    """
+    opts = pulumi.ResourceOptions.merge(
+        child(parent, place, ignore=["principalId"] if holder else ()),
+        pulumi.ResourceOptions(replace_with=[holder] if holder else None),
+    )
+    return _assignment(name, role, ("ServicePrincipal", to), scope, opts, place, condition)
 
 
 def assign_group(

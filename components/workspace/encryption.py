@@ -86,6 +86,7 @@ class Encryption(pulumi.ComponentResource):
             scope=vault.id,
             parent=self,
             place=args.place,
+            holder=identity,
         )
         self.key = EncryptionKey(
             key_name="platform",
