@@ -98,6 +98,7 @@ def logged(target: str) -> Resource:
     return of("monitor:DiagnosticSetting", resourceUri=f"/subscriptions/s/resourceGroups/g/providers/{target}")
 
 
+ML = "Microsoft.MachineLearningServices/workspaces"
 WORKSPACE = of("machinelearningservices:Workspace", protect=True)
 ENDPOINT = of("machinelearningservices:OnlineEndpoint", protect=True)
 STACK = "pulumi:pulumi:Stack"
@@ -111,6 +112,8 @@ STACKS: list[tuple[str, list[Resource], list[Resource]]] = [
     ("prod-action-groups", [of("monitor:ActionGroup", enabled=False, emailReceivers=[{"name": "a"}])], [of("monitor:ActionGroup", webhookReceivers=UNKNOWN)]),
     ("prod-audited", [of("keyvault:Vault")], [of("keyvault:Vault"), logged("Microsoft.KeyVault/vaults/v")]),
     ("prod-audited", [of("storage:StorageAccount"), logged("Microsoft.KeyVault/vaults/v")], [of("storage:StorageAccount"), of("monitor:DiagnosticSetting", resourceUri=UNKNOWN)]),
+    ("prod-audited", [WORKSPACE, logged(f"{ML}/ws/onlineEndpoints/e")], [WORKSPACE, logged(f"{ML}/ws")]),
+    ("prod-audited", [of("storage:StorageAccount")], [of("storage:StorageAccount"), of("monitor:DiagnosticSetting")]),
     ("prod-two-instances", [of(STACK, endpoint_instance_counts={"churn": 1.0})], [of(STACK, endpoint_instance_counts={"churn": 2.0})]),
     ("prod-two-instances", [of(STACK), ENDPOINT], [of(STACK, endpoint_instance_counts=UNKNOWN), ENDPOINT]),
     ("prod-private-endpoints", [WORKSPACE, *linked("blob", "vault")], [WORKSPACE, *linked("amlworkspace", "blob", "vault", "registry")]),
