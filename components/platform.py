@@ -59,7 +59,8 @@ def build(settings: Settings, project: str) -> Platform:
         EventsArgs(place=place, settings=settings.events, workspace_id=workspace.workspace_id, storage=storage),
     )
     identity = _identity(settings, place, foundation, events, serving.online, seen)
-    watch = _watch(settings, place, seen, foundation, serving.online, events, kubernetes)
+    watched = _watched(settings, place, foundation, serving.online, events, kubernetes)
+    watch = build_watch(settings, place, seen, watched)
     below = [events, identity, clusters, *parts_of(kubernetes), *watch.below_data, *serving.online.values()]
     lock_data(settings, place, foundation, seen, after=below)
     return Platform(
@@ -120,17 +121,16 @@ def _clusters(settings: Settings, place: Placement, foundation: Foundation) -> C
     return Clusters("cluster", args)
 
 
-def _watch(
+def _watched(
     settings: Settings,
     place: Placement,
-    seen: Observability,
     foundation: Foundation,
     endpoints: dict[str, Endpoint],
     events: Events,
     kubernetes: Kubernetes | None,
-) -> Watch:
+) -> Watched:
     """Azure has no metrics and no traffic log of Kubernetes endpoints, so only the others are watched by those."""
-    watched = Watched(
+    return Watched(
         endpoints={
             use_case: WatchedEndpoint(
                 name=settings.endpoints[use_case].name or place.names.endpoint(use_case),
@@ -147,7 +147,6 @@ def _watch(
         topic_id=events.topic_id,
         kubernetes_id=kubernetes.cluster.cluster_id if kubernetes else None,
     )
-    return build_watch(settings, place, seen, watched)
 
 
 def _identity(
