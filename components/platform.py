@@ -11,6 +11,8 @@ from components.compute.clusters import Clusters, ClustersArgs
 from components.config import names_of
 from components.cost.budget import Budget, BudgetArgs
 from components.events.topics import Events, EventsArgs
+from components.feature_store.build import Features, FeaturesArgs, build_features, build_load_testing
+from components.feature_store.load_testing import LoadTesting
 from components.foundation import Foundation, build_foundation, lock_data
 from components.identity.apps import Identity, IdentityArgs
 from components.identity.custom_roles import Where
@@ -41,6 +43,8 @@ class Platform:
     identity: Identity | None
     foundation: Foundation
     kubernetes: Kubernetes | None
+    features: Features | None
+    load_testing: LoadTesting | None
 
 
 def build(settings: Settings, project: str) -> Platform:
@@ -59,10 +63,16 @@ def build(settings: Settings, project: str) -> Platform:
         EventsArgs(place=place, settings=settings.events, workspace_id=workspace.workspace_id, storage=storage),
     )
     identity = _identity(settings, place, foundation, events, serving.online, seen)
+    features = build_features(
+        settings,
+        FeaturesArgs(place=place, foundation=foundation, seen=seen, clusters=clusters, endpoints=serving.online),
+    )
     watched = _watched(settings, place, foundation, serving.online, events, kubernetes)
     watch = build_watch(settings, place, seen, watched)
     below = [events, identity, clusters, *parts_of(kubernetes), *watch.below_data, *serving.online.values()]
-    lock_data(settings, place, foundation, seen, after=below)
+    if features:
+        below += features.components
+    lock_data(settings, place, foundation, seen, after=below, more=features.holds_data if features else None)
     return Platform(
         place=place,
         storage=storage,
@@ -76,6 +86,8 @@ def build(settings: Settings, project: str) -> Platform:
         identity=identity,
         foundation=foundation,
         kubernetes=kubernetes,
+        features=features,
+        load_testing=build_load_testing(settings, place, serving.online),
     )
 
 

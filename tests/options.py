@@ -47,6 +47,8 @@ OPTIONS: dict[str, Any] = {
         "instanceTypes": {"standard": {"cpu": "2", "memory": "4Gi"}, "gpu": {"cpu": "3", "memory": "20Gi", "gpus": 1}},
         "extension": {"tlsSecret": "router-tls", "tlsName": "models.example.com"},
     },
+    "featureStore": {"enabled": True},
+    "loadTesting": {"enabled": True},
     "lockData": True,
 }
 

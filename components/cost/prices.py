@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.feature_store.costs import feature_lines
 from components.kubernetes.costs import kubernetes_lines
 from components.network.costs import model_registry_lines, network_lines
 from components.observability.costs import observability_lines
@@ -79,6 +80,12 @@ class KubernetesPrices(_Frozen):
     defender_vcpu_month: Usd
 
 
+class LoadTestingPrices(_Frozen):
+    resource_month: Usd
+    included_hours: float
+    virtual_user_hour: Usd
+
+
 class PriceBook(_Frozen):
     """The figures of prices.yaml."""
 
@@ -92,6 +99,8 @@ class PriceBook(_Frozen):
     registry_day: dict[str, Usd]
     network: NetworkPrices
     kubernetes: KubernetesPrices
+    redis_hour: dict[str, Usd]
+    load_testing: LoadTestingPrices
     key_vault_per_10k_operations: Usd
     log_analytics: LogPrices
     event_grid: EventPrices
@@ -136,6 +145,7 @@ def estimate(settings: Settings, book: PriceBook | None = None) -> Cost:
     lines += [*observability_lines(settings, book), _events(settings, book)]
     lines += [*network_lines(settings, book), *model_registry_lines(settings, book)]
     lines += kubernetes_lines(settings, book)
+    lines += feature_lines(settings, book)
     return Cost(
         monthly_usd=round(sum(line.monthly_usd for line in lines), 2),
         budget_usd=settings.budget.monthly_usd,

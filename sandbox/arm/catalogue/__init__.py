@@ -8,6 +8,7 @@ from sandbox.arm.catalogue import (
     costs,
     dashboards,
     events,
+    features,
     insights,
     kubernetes,
     kubernetes_ml,
@@ -35,4 +36,5 @@ TYPES: tuple[ResourceType, ...] = (
     *kubernetes.TYPES,
     *collection.TYPES,
     *kubernetes_ml.TYPES,
+    *features.TYPES,
 )
