@@ -18,6 +18,7 @@ from sandbox.arm.catalogue import (
     resources,
     storage,
     vaults,
+    web,
 )
 from sandbox.arm.model import ResourceType
 
@@ -36,5 +37,6 @@ TYPES: tuple[ResourceType, ...] = (
     *kubernetes.TYPES,
     *collection.TYPES,
     *kubernetes_ml.TYPES,
+    *web.TYPES,
     *features.TYPES,
 )
