@@ -11,6 +11,8 @@ from components.compute.clusters import Clusters, ClustersArgs
 from components.config import names_of
 from components.cost.budget import Budget, BudgetArgs
 from components.events.topics import Events, EventsArgs
+from components.feature_store.build import Features, FeaturesArgs, build_features, build_load_testing
+from components.feature_store.load_testing import LoadTesting
 from components.foundation import Foundation, build_foundation, lock_data
 from components.identity.apps import Identity, IdentityArgs
 from components.identity.custom_roles import Where
@@ -39,6 +41,8 @@ class Platform:
     events: Events
     identity: Identity | None
     foundation: Foundation
+    features: Features | None
+    load_testing: LoadTesting | None
 
 
 def build(settings: Settings, project: str) -> Platform:
@@ -56,9 +60,15 @@ def build(settings: Settings, project: str) -> Platform:
         EventsArgs(place=place, settings=settings.events, workspace_id=workspace.workspace_id, storage=storage),
     )
     identity = _identity(settings, place, foundation, events, serving.online)
+    features = build_features(
+        settings,
+        FeaturesArgs(place=place, foundation=foundation, seen=seen, clusters=clusters, endpoints=serving.online),
+    )
     watch = _watch(settings, place, seen, foundation, serving.online, events)
     below = [events, identity, clusters, *watch.below_data, *serving.online.values()]
-    lock_data(settings, place, foundation, seen, after=below)
+    if features:
+        below += features.components
+    lock_data(settings, place, foundation, seen, after=below, more=features.holds_data if features else None)
     return Platform(
         place=place,
         storage=storage,
@@ -71,6 +81,8 @@ def build(settings: Settings, project: str) -> Platform:
         events=events,
         identity=identity,
         foundation=foundation,
+        features=features,
+        load_testing=build_load_testing(settings, place, serving.online),
     )
 
 

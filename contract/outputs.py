@@ -159,6 +159,25 @@ class Encryption(_Frozen):
     vault_id: str = Field(description="ARM id of the key's vault")
 
 
+class FeatureStore(_Frozen):
+    """Where features are defined and kept. Redis takes TLS only, and Entra tokens of the stack's identities."""
+
+    name: str
+    id: str
+    offline_container_id: str
+    online_database_id: str
+    online_host: str
+    online_port: int
+
+
+class LoadTesting(_Frozen):
+    """Azure Load Testing."""
+
+    name: str
+    id: str
+    data_plane_uri: str = Field(description="host of its own API")
+
+
 class CostLine(_Frozen):
     component: str = Field(description="what costs")
     monthly_usd: float = Field(ge=0, description="estimate at the stack's settings")
@@ -193,6 +212,8 @@ class StackOutputs(_Frozen):
     network: Network = Field(default=Network(), description="network")
     container_registry: Registry | None = Field(default=None, description="images")
     model_registry: ModelRegistry | None = Field(default=None, description="none: this stack uses none")
+    feature_store: FeatureStore | None = Field(default=None, description="none: this stack has none")
+    load_testing: LoadTesting | None = Field(default=None, description="none: this stack has none")
     encryption: Encryption | None = Field(default=None, description="none: Azure's own keys")
     gates: Gates = Field(description="lowest metrics")
     cost: Cost = Field(description="estimate")

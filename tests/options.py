@@ -27,6 +27,8 @@ OPTIONS: dict[str, Any] = {
     "alerts": {"sev1": {"emails": ["pager@example.com"]}, "sev2": {"webhookUrl": "https://hooks.example.com/quality"}},
     "batchEndpoints": {"churn": {"model": "churn", "cluster": "cpu"}},
     "endpoints": {"churn": {"instanceCount": 2, "scale": {"minInstances": 2, "maxInstances": 4, "latencyMs": 300}}},
+    "featureStore": {"enabled": True},
+    "loadTesting": {"enabled": True},
     "lockData": True,
 }
 

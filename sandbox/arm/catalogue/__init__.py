@@ -7,6 +7,7 @@ from sandbox.arm.catalogue import (
     costs,
     dashboards,
     events,
+    features,
     insights,
     machinelearning,
     network,
@@ -29,4 +30,5 @@ TYPES: tuple[ResourceType, ...] = (
     *costs.TYPES,
     *events.TYPES,
     *network.TYPES,
+    *features.TYPES,
 )
