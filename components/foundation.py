@@ -10,6 +10,7 @@ import pulumi
 from components.base import Placement
 from components.cost.prices import price_book
 from components.events.topics import queued
+from components.gateway.subnet import gateway_subnet
 from components.network.private_endpoints import PrivateEndpoints, PrivateEndpointsArgs
 from components.network.reach import reach_of
 from components.network.vnet import Network, NetworkArgs
@@ -44,7 +45,9 @@ def build_foundation(settings: Settings, place: Placement, seen: Observability) 
     """Declare the stack's foundation."""
     network = None
     if settings.network.enabled:
-        network = Network("network", NetworkArgs(place=place, settings=settings.network))
+        network = Network(
+            "network", NetworkArgs(place=place, settings=settings.network, uses={"gateway": gateway_subnet(settings)})
+        )
     encryption = _encryption(settings, place)
     storage = _storage(settings, place, encryption)
     workspace = _workspace(settings, place, storage, seen, encryption)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 
 from components.cost.prices import estimate
+from components.gateway.build import Gateway
 from components.serving.settings import EndpointSettings
 from components.settings import Settings
 from contract.outputs import StackOutputs
@@ -39,9 +40,26 @@ def document(settings: Settings, platform: Platform, project: str) -> dict[str, 
             }
             for name, cluster in settings.clusters.items()
         },
+        "gateway": _gateway(platform.gateway),
         "endpoints": {name: _endpoint(platform, name, each) for name, each in settings.endpoints.items()},
         "gates": settings.gates.model_dump(mode="json"),
         "cost": estimate(settings).model_dump(mode="json"),
+    }
+
+
+def _gateway(gateway: Gateway | None) -> dict[str, Any] | None:
+    if gateway is None:
+        return None
+    door, service = gateway.front_door, gateway.api_management
+    return {
+        "front_door_host": door.host_name,
+        "front_door_id": door.front_door_id,
+        "front_door_profile": door.profile_name,
+        "waf_policy_id": door.waf_policy_id,
+        "api_management_name": service.service_name,
+        "api_management_url": service.gateway_url,
+        "scoring_urls": gateway.scoring_urls,
+        "domain_token": door.domain_token,
     }
 
 
@@ -121,6 +139,7 @@ def export(values: Mapping[str, Any]) -> None:
         "app_insights_id": values["observability"]["app_insights_id"],
         "topic_endpoint": values["events"]["topic_endpoint"],
         "cluster_names": sorted(values["clusters"]),
+        "gateway_urls": values["gateway"]["scoring_urls"] if values["gateway"] else {},
         "endpoint_names": {name: each["name"] for name, each in values["endpoints"].items()},
         "scoring_uris": {name: each["scoring_uri"] for name, each in values["endpoints"].items()},
         # known in a preview, where `rollout` is not: the policy pack reads it

@@ -12,6 +12,7 @@ from components.config import names_of
 from components.cost.budget import Budget, BudgetArgs
 from components.events.topics import Events, EventsArgs
 from components.foundation import Foundation, build_foundation, lock_data
+from components.gateway.build import Gateway, build_gateway
 from components.identity.apps import Identity, IdentityArgs
 from components.identity.custom_roles import Where
 from components.observability.alerts import AlertsArgs, EndpointAlerts
@@ -35,6 +36,7 @@ class Platform:
     alerts: dict[str, EndpointAlerts]
     events: Events
     identity: Identity | None
+    gateway: Gateway | None
     foundation: Foundation
 
 
@@ -58,7 +60,9 @@ def build(settings: Settings, project: str) -> Platform:
         EventsArgs(place=place, settings=settings.events, workspace_id=workspace.workspace_id, storage=storage),
     )
     identity = _identity(settings, place, workspace, storage, events)
-    lock_data(settings, place, foundation, seen, after=[events, identity, *endpoints.values()])
+    gateway = build_gateway(settings, place, foundation, seen, endpoints, identity)
+    gated = gateway.components if gateway else ()
+    lock_data(settings, place, foundation, seen, after=[events, identity, *endpoints.values(), *gated])
     return Platform(
         place=place,
         storage=storage,
@@ -69,6 +73,7 @@ def build(settings: Settings, project: str) -> Platform:
         alerts=_alerts(settings, place, endpoints, seen),
         events=events,
         identity=identity,
+        gateway=gateway,
         foundation=foundation,
     )
 
@@ -151,4 +156,6 @@ def _identity(
         Where.JOURNAL: journal,
         Where.TOPIC: events.topic_id,
     }
-    return Identity("identity", IdentityArgs(place=place, settings=settings.identity, scopes=scopes))
+    by_identity = any(each.auth_mode == "AADToken" for each in settings.endpoints.values())
+    args = IdentityArgs(place=place, settings=settings.identity, scopes=scopes, scores_by_identity=by_identity)
+    return Identity("identity", args)

@@ -14,6 +14,7 @@ from components.config_errors import snake_keys
 from components.cost.settings import BudgetSettings, UsageSettings
 from components.events.settings import EventSettings
 from components.fields import Block, Word, one_of
+from components.gateway.settings import GatewaySettings
 from components.identity.settings import IdentitySettings
 from components.network.settings import NetworkSettings
 from components.observability.settings import AlertSettings, LogSettings
@@ -71,5 +72,6 @@ class Settings(Block):
     alerts: AlertSettings = AlertSettings()
     budget: BudgetSettings
     events: EventSettings = EventSettings()
+    gateway: GatewaySettings = GatewaySettings()
     identity: IdentitySettings = IdentitySettings()
     usage: UsageSettings = UsageSettings()

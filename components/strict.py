@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from components import naming
 from components.config_errors import Problem, missing
+from components.gateway.problems import problems_of_gateway
 from components.network.problems import problems_of_network
 from components.settings import Settings
 
@@ -21,6 +22,7 @@ def problems_of(settings: Settings) -> list[Problem]:
         *_gates(settings),
         *_windows(settings),
         *problems_of_network(settings),
+        *problems_of_gateway(settings),
     ]
     if settings.environment == "prod":
         found += [*_prod_endpoints(settings), *_prod_platform(settings)]

@@ -50,6 +50,21 @@ class Identity(_Frozen):
     role_ids: dict[str, str] = Field(default_factory=dict, description="role definition ids, by role")
 
 
+class Gateway(_Frozen):
+    """The public door to the endpoints. Rollouts go to the endpoints themselves, never through it."""
+
+    front_door_host: str = Field(description="what callers resolve")
+    front_door_id: str = Field(description="what Front Door writes into X-Azure-FDID")
+    front_door_profile: str
+    waf_policy_id: str
+    api_management_name: str
+    api_management_url: str = Field(description="https; answers Front Door only")
+    scoring_urls: dict[str, str] = Field(description="by use case: what callers post to")
+    domain_token: str | None = Field(
+        default=None, description="for the TXT record _dnsauth of your own host name; none: Azure's host name"
+    )
+
+
 class Cluster(_Frozen):
     name: str
     vm_size: str
@@ -109,5 +124,6 @@ class StackOutputs(_Frozen):
     clusters: dict[str, Cluster]
     endpoints: dict[str, Endpoint] = Field(description="by use case, e.g. 'churn'")
     identity: Identity = Identity()
+    gateway: Gateway | None = Field(default=None, description="none: the stack has no gateway")
     gates: Gates
     cost: Cost

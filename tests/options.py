@@ -17,6 +17,7 @@ OPTIONS: dict[str, Any] = {
         "isolation": "AllowOnlyApprovedOutbound",
         "outboundHosts": ["pypi.org", "*.conda.io"],
         "allowedIps": ["20.1.2.0/24", "20.1.3.4/32"],
+        "subnets": {"gateway": "10.20.33.0/24"},
     },
     "registry": {"sku": "Premium"},
     "keyVault": {"purgeProtection": True},
@@ -24,6 +25,17 @@ OPTIONS: dict[str, Any] = {
     "modelRegistry": {"create": True, "regions": ["westus"]},
     "datastores": {"raw-data": {"container": "raw-data"}},
     "lockData": True,
+    "gateway": {
+        "enabled": True,
+        "frontDoor": {"hostName": "scoring.example.com", "allowedCountries": ["DE", "US"]},
+        "apiManagement": {
+            "sku": "StandardV2",
+            "publisherEmail": "mlops@example.com",
+            "tokens": {"audiences": ["api://scoring"], "clientIds": ["33333333-2222-3333-4444-555555555555"]},
+        },
+        "endpoints": {"churn": {"predictionCacheSeconds": 60}},
+    },
+    "endpoints": {"churn": {"authMode": "AADToken", "publicNetworkAccess": False}},
 }
 
 

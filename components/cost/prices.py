@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.gateway.costs import gateway_lines
 from components.network.costs import model_registry_lines, network_lines
 from contract.outputs import Cost, CostLine
 
@@ -65,6 +66,12 @@ class NetworkPrices(_Frozen):
     firewall_hour: dict[str, Usd]
 
 
+class GatewayPrices(_Frozen):
+    front_door_month: Usd
+    front_door_per_10k_requests: Usd
+    api_management_month: dict[str, Usd]
+
+
 class PriceBook(_Frozen):
     """The figures of prices.yaml."""
 
@@ -77,6 +84,7 @@ class PriceBook(_Frozen):
     storage_gb_month: dict[str, Usd]
     registry_day: dict[str, Usd]
     network: NetworkPrices
+    gateway: GatewayPrices
     key_vault_per_10k_operations: Usd
     log_analytics: LogPrices
     event_grid: EventPrices
@@ -113,7 +121,7 @@ def estimate(settings: Settings, book: PriceBook | None = None) -> Cost:
     lines += [_cluster(name, cluster, book) for name, cluster in settings.clusters.items()]
     lines += [_storage(settings, book), _registry(settings, book), _key_vault(settings, book), _logs(settings, book)]
     lines += [_alerts(settings, book), _events(settings, book)]
-    lines += [*network_lines(settings, book), *model_registry_lines(settings, book)]
+    lines += [*network_lines(settings, book), *model_registry_lines(settings, book), *gateway_lines(settings, book)]
     return Cost(
         monthly_usd=round(sum(line.monthly_usd for line in lines), 2),
         budget_usd=settings.budget.monthly_usd,

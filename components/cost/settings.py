@@ -29,4 +29,5 @@ class UsageSettings(Block):
     logs_gb: float = Field(default=5.0, ge=0, description="ingested GB a month")
     key_vault_operations: int = Field(default=20_000, ge=0, description="a month")
     events: int = Field(default=50_000, ge=0, description="a month")
+    gateway_requests: int = Field(default=1_000_000, ge=0, description="a month, through the gateway")
     releases_per_month: float = Field(default=4.0, ge=0, description="rollouts of each endpoint a month")

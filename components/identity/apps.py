@@ -8,7 +8,15 @@ from dataclasses import dataclass
 import pulumi
 
 from components.base import Placement, child
-from components.identity.custom_roles import CUSTOM_ROLES, OPERATOR, PREVIEWER, READER, CustomRole, Where
+from components.identity.custom_roles import (
+    CUSTOM_ROLES,
+    OPERATOR,
+    PREVIEWER,
+    READER,
+    SCORER,
+    CustomRole,
+    Where,
+)
 from components.identity.settings import IdentitySettings
 
 #: What Entra ID asks of a token that is exchanged.
@@ -22,6 +30,8 @@ class IdentityArgs:
     settings: IdentitySettings
     #: The ids that roles are assigned at.
     scopes: Mapping[Where, pulumi.Input[str]]
+    #: Whether an endpoint asks for Entra tokens: then the operator's smoke tests need a role to score.
+    scores_by_identity: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +44,21 @@ class Trust:
 
 
 class Identity(pulumi.ComponentResource):
-    """Three custom roles and two apps: `operator` runs rollouts, `previewer` runs `pulumi preview` on pull requests.
+    """The custom roles and two apps: `operator` runs rollouts, `previewer` runs `pulumi preview` on pull requests.
 
     Outputs: `client_ids` (by app), `role_ids` (role definition ids, by role).
     """
 
     client_ids: dict[str, pulumi.Output[str]]
     role_ids: dict[str, str]
+    #: What makes the roles, for those that assign them elsewhere.
+    definitions: dict[str, pulumi.Resource]
 
     def __init__(self, name: str, args: IdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("rollouts:platform:Identity", name, None, opts)
         self._name, self._args = name, args
         self.role_ids = {}
-        self._roles = {role: self._define(role) for role in CUSTOM_ROLES}
+        self.definitions = {role.key: self._define(role) for role in CUSTOM_ROLES}
         self.client_ids = {}
         self._build_app("operator", OPERATOR, operator_trusts(args.settings))
         self._build_app("previewer", PREVIEWER, previewer_trusts(args.settings))
@@ -113,6 +125,8 @@ class Identity(pulumi.ComponentResource):
             )
         self.client_ids[app] = application.client_id
         self._assign(app, role, principal.object_id, "ServicePrincipal")
+        if role is OPERATOR and self._args.scores_by_identity:
+            self._assign(f"{app}-scorer", SCORER, principal.object_id, "ServicePrincipal")
 
     def _assign(self, who: str, role: CustomRole, principal_id: pulumi.Input[str], kind: str) -> None:
         from pulumi_azure_native import authorization
@@ -127,7 +141,7 @@ class Identity(pulumi.ComponentResource):
                 principal_type=kind,
                 role_definition_id=self.role_ids[role.key],
                 scope=args.scopes[where],
-                opts=child(self, args.place, after=[self._roles[role]]),
+                opts=child(self, args.place, after=[self.definitions[role.key]]),
             )
 
 

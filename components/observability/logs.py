@@ -21,12 +21,14 @@ class ObservabilityArgs:
 class Observability(pulumi.ComponentResource):
     """Log Analytics, Application Insights on top of it, and whom alerts tell.
 
-    Outputs: `log_analytics_id`, `log_analytics_customer_id` (the id that queries go by), `app_insights_id`, `action_group_id`.
+    Outputs: `log_analytics_id`, `log_analytics_customer_id` (the id that queries go by), `app_insights_id`, `connection_string` (where
+    traces go; no key), `action_group_id`.
     """
 
     log_analytics_id: pulumi.Output[str]
     log_analytics_customer_id: pulumi.Output[str]
     app_insights_id: pulumi.Output[str]
+    connection_string: pulumi.Output[str]
     action_group_id: pulumi.Output[str]
 
     def __init__(self, name: str, args: ObservabilityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -34,7 +36,8 @@ class Observability(pulumi.ComponentResource):
         self._name, self._args = name, args
         logs = self._build_logs()
         self.log_analytics_id, self.log_analytics_customer_id = logs.id, logs.customer_id
-        self.app_insights_id = self._build_insights(logs.id)
+        insights = self._build_insights(logs.id)
+        self.app_insights_id, self.connection_string = insights.id, insights.connection_string
         self.action_group_id = self._build_action_group()
         self.register_outputs({"log_analytics_id": self.log_analytics_id, "action_group_id": self.action_group_id})
 
@@ -55,11 +58,11 @@ class Observability(pulumi.ComponentResource):
             opts=child(self, place, precious=True),
         )
 
-    def _build_insights(self, logs_id: pulumi.Output[str]) -> pulumi.Output[str]:
+    def _build_insights(self, logs_id: pulumi.Output[str]) -> Any:
         from pulumi_azure_native import applicationinsights
 
         place = self._args.place
-        insights = applicationinsights.Component(
+        return applicationinsights.Component(
             f"{self._name}-insights",
             resource_name_=place.names.of("application insights", "insights"),
             resource_group_name=place.resource_group,
@@ -71,8 +74,6 @@ class Observability(pulumi.ComponentResource):
             tags=place.tags,
             opts=child(self, place),
         )
-        identifier: pulumi.Output[str] = insights.id
-        return identifier
 
     def _build_action_group(self) -> pulumi.Output[str]:
         from pulumi_azure_native import monitor

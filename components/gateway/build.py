@@ -1,0 +1,115 @@
+"""The gateway of a stack: Front Door, API Management and an API for each endpoint, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+
+from components.base import Placement
+from components.foundation import Foundation
+from components.gateway.api import ScoringApi, ScoringApiArgs
+from components.gateway.api_management import ApiManagement, ApiManagementArgs
+from components.gateway.front_door import FrontDoor, FrontDoorArgs, OriginArgs
+from components.gateway.problems import exposed
+from components.gateway.tiers import TIERS
+from components.identity.apps import Identity
+from components.identity.custom_roles import SCORER
+from components.observability.logs import Observability
+from components.serving.endpoint import Endpoint
+from components.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gateway:
+    """The gateway's components. `scoring_urls`: what callers post to, by use case."""
+
+    front_door: FrontDoor
+    api_management: ApiManagement
+    apis: Mapping[str, ScoringApi]
+
+    @property
+    def scoring_urls(self) -> dict[str, pulumi.Output[str]]:
+        """By use case."""
+        host = self.front_door.host_name
+        return {
+            name: pulumi.Output.concat("https://", host, "/", api.path, "/score") for name, api in self.apis.items()
+        }
+
+    @property
+    def components(self) -> tuple[pulumi.Resource, ...]:
+        """For what has to come after all of it."""
+        return (self.front_door, self.api_management, *self.apis.values())
+
+
+def build_gateway(
+    settings: Settings,
+    place: Placement,
+    foundation: Foundation,
+    seen: Observability,
+    endpoints: Mapping[str, Endpoint],
+    identity: Identity | None,
+) -> Gateway | None:
+    """Declare the gateway; None where the stack has none."""
+    if not settings.gateway.enabled or identity is None:
+        return None
+    wanted = settings.gateway
+    door = FrontDoor(
+        "front-door",
+        FrontDoorArgs(place=place, settings=wanted.front_door, log_analytics_id=seen.log_analytics_id),
+    )
+    service = ApiManagement(
+        "api-management",
+        ApiManagementArgs(
+            place=place,
+            settings=wanted.api_management,
+            subnet_id=_subnet(settings, foundation),
+            app_insights_id=seen.app_insights_id,
+            connection_string=seen.connection_string,
+            log_analytics_id=seen.log_analytics_id,
+        ),
+    )
+    tier = TIERS[wanted.api_management.sku]
+    private = tier.private_link and settings.network.enabled
+    door.lead_to(OriginArgs(host_name=service.host_name, private_link_id=service.service_id if private else None))
+    apis = {
+        name: _api(settings, place, foundation, name, endpoints[name], identity, door, service)
+        for name in exposed(settings)
+    }
+    return Gateway(front_door=door, api_management=service, apis=apis)
+
+
+def _subnet(settings: Settings, foundation: Foundation) -> pulumi.Output[str] | None:
+    if foundation.network is None or TIERS[settings.gateway.api_management.sku].vnet == "none":
+        return None
+    return foundation.network.subnet_ids["gateway"]
+
+
+def _api(
+    settings: Settings,
+    place: Placement,
+    foundation: Foundation,
+    use_case: str,
+    endpoint: Endpoint,
+    identity: Identity,
+    door: FrontDoor,
+    service: ApiManagement,
+) -> ScoringApi:
+    args = ScoringApiArgs(
+        place=place,
+        use_case=use_case,
+        model=settings.endpoints[use_case].model,
+        settings=settings.gateway.of(use_case),
+        service=settings.gateway.api_management,
+        service_name=service.service_name,
+        principal_id=service.principal_id,
+        front_door_id=door.front_door_id,
+        endpoint_id=endpoint.endpoint_id,
+        scoring_uri=endpoint.scoring_uri,
+        vault_id=foundation.workspace.vault_id,
+        vault_name=place.names.of("key vault"),
+        scorer_role_id=identity.role_ids[SCORER.key],
+        scorer_role=identity.definitions[SCORER.key],
+    )
+    return ScoringApi(f"gateway-{use_case}", args)
