@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import pulumi
 
@@ -73,10 +74,19 @@ def build_gateway(
     tier = TIERS[wanted.api_management.sku]
     private = tier.private_link and settings.network.enabled
     door.lead_to(OriginArgs(host_name=service.host_name, private_link_id=service.service_id if private else None))
-    apis = {
-        name: _api(settings, place, foundation, name, endpoints[name], identity, door, service)
-        for name in exposed(settings)
-    }
+    common = partial(
+        ScoringApiArgs,
+        place=place,
+        service=wanted.api_management,
+        service_name=service.service_name,
+        principal_id=service.principal_id,
+        front_door_id=door.front_door_id,
+        vault_id=foundation.workspace.vault_id,
+        vault_name=place.names.of("key vault"),
+        scorer_role_id=identity.role_ids[SCORER.key],
+        scorer_role=identity.definitions[SCORER.key],
+    )
+    apis = {name: _api(settings, name, endpoints[name], common) for name in exposed(settings)}
     return Gateway(front_door=door, api_management=service, apis=apis)
 
 
@@ -86,30 +96,12 @@ def _subnet(settings: Settings, foundation: Foundation) -> pulumi.Output[str] | 
     return foundation.network.subnet_ids["gateway"]
 
 
-def _api(
-    settings: Settings,
-    place: Placement,
-    foundation: Foundation,
-    use_case: str,
-    endpoint: Endpoint,
-    identity: Identity,
-    door: FrontDoor,
-    service: ApiManagement,
-) -> ScoringApi:
-    args = ScoringApiArgs(
-        place=place,
+def _api(settings: Settings, use_case: str, endpoint: Endpoint, common: Callable[..., ScoringApiArgs]) -> ScoringApi:
+    args = common(
         use_case=use_case,
         model=settings.endpoints[use_case].model,
         settings=settings.gateway.of(use_case),
-        service=settings.gateway.api_management,
-        service_name=service.service_name,
-        principal_id=service.principal_id,
-        front_door_id=door.front_door_id,
         endpoint_id=endpoint.endpoint_id,
         scoring_uri=endpoint.scoring_uri,
-        vault_id=foundation.workspace.vault_id,
-        vault_name=place.names.of("key vault"),
-        scorer_role_id=identity.role_ids[SCORER.key],
-        scorer_role=identity.definitions[SCORER.key],
     )
     return ScoringApi(f"gateway-{use_case}", args)

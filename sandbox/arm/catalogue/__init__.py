@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from sandbox.arm.catalogue import (
     access,
+    apimanagement,
     costs,
     events,
+    firewall,
+    frontdoor,
     insights,
     machinelearning,
     network,
@@ -27,4 +30,7 @@ TYPES: tuple[ResourceType, ...] = (
     *costs.TYPES,
     *events.TYPES,
     *network.TYPES,
+    *firewall.TYPES,
+    *frontdoor.TYPES,
+    *apimanagement.TYPES,
 )

@@ -34,6 +34,7 @@ class Row:
     rename       SDK name -> ARM name, for properties of the type itself
     immutable    a change of these replaces the resource (the path's parameters always do)
     query        inputs that travel in the query string
+    inner_properties  the SDK's input `properties` is one of those inside ARM's, not all of them
     keep_unset   sub-resources that an update must not wipe when the program leaves them out
     singleton    exists with its parent: created by an update, and set to this body by a delete
     """
@@ -44,6 +45,7 @@ class Row:
     rename: Mapping[str, str] = field(default_factory=lambda: _NONE)
     immutable: frozenset[str] = frozenset()
     query: frozenset[str] = frozenset()
+    inner_properties: bool = False
     keep_unset: tuple[str, ...] = ()
     singleton: Mapping[str, Any] | None = None
 
@@ -68,7 +70,7 @@ class Row:
     @cached_property
     def flattened(self) -> bool:
         """Whether the SDK lays the content of `properties` out among the inputs."""
-        return "properties" not in self.type.inputs
+        return self.inner_properties or "properties" not in self.type.inputs
 
     def is_top(self, name: str) -> bool:
         """Whether ARM has this property beside `properties`."""

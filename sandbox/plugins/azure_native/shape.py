@@ -34,7 +34,7 @@ def outputs(row: Row, document: Mapping[str, Any], api_version: str) -> dict[str
     for name, described in row.type.outputs.items():
         source = document if row.is_top(name) else inner
         arm_name = row.rename.get(name, name)
-        if name == "properties" and row.flattened:
+        if name == "properties" and row.flattened and not row.inner_properties:
             source = document
         if source.get(arm_name) is not None:
             result[name] = from_arm(row.module, described, source[arm_name])
