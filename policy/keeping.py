@@ -16,7 +16,8 @@ _TAGGED = frozenset(
         "machinelearningservices:Workspace", "machinelearningservices:Compute",
         "machinelearningservices:OnlineEndpoint", "monitor:ActionGroup", "monitor:MetricAlert",
         "monitor:ScheduledQueryRule", "eventgrid:Topic", "eventgrid:SystemTopic", "network:VirtualNetwork",
-        "network:NetworkSecurityGroup", "network:PrivateEndpoint",
+        "network:NetworkSecurityGroup", "network:PrivateEndpoint", "cdn:Profile", "cdn:AFDEndpoint", "frontdoor:Policy",
+        "apimanagement:ApiManagementService",
     }
 )  # fmt: skip
 LOG_DAYS = {"prod": 90}
@@ -40,6 +41,7 @@ def priced(type_: str, props: Mapping[str, Any], environment: str) -> Iterator[s
         "machinelearningservices:Compute": ("properties.properties.vmSize", training_sizes()),
         "storage:StorageAccount": ("sku.name", tuple(book.storage_gb_month)),
         "containerregistry:Registry": ("sku.name", tuple(book.registry_day)),
+        "apimanagement:ApiManagementService": ("sku.name", tuple(book.gateway.api_management_month)),
     }
     if type_ in checks:
         path, allowed = checks[type_]

@@ -15,7 +15,7 @@ from tests.components.mocks import COMPUTED, PROJECT, Run, run, settings_of, sta
 
 PRECIOUS = {
     "group", "storage", "storage-rollout-journal", "workspace-vault", "workspace-registry", "workspace", "observability-logs",
-    "endpoint-churn",
+    "endpoint-churn", "front-door-endpoint", "api-management",
 }  # fmt: skip
 
 
@@ -101,7 +101,7 @@ def test_what_is_precious_is_protected_where_the_stack_says_so(dev: Run, prod: R
 def test_every_resource_sits_in_its_component(prod: Run) -> None:
     assert set(prod.components) == {
         "storage", "observability", "workspace", "budget", "cluster", "events", "endpoint-churn", "alerts-churn",
-        "identity", "network", "private", "lock",
+        "identity", "network", "private", "lock", "front-door", "api-management", "gateway-churn",
     }  # fmt: skip
     loose = {each.name for each in prod.declared.values() if each.parent not in prod.components}
     assert loose == {"group"}
@@ -113,6 +113,8 @@ def test_everything_waits_for_the_group_and_carries_the_tags(prod: Run) -> None:
         "storage:FileServiceProperties", "network:Subnet", "network:PrivateDnsZoneGroup",
         "authorization:ManagementLockByScope",
         "monitor:DiagnosticSetting", "consumption:Budget", "eventgrid:TopicEventSubscription",
+        "cdn:AFDOriginGroup", "cdn:AFDOrigin", "cdn:Route", "cdn:SecurityPolicy",
+        *(kind for kind in COMPUTED if kind.startswith("apimanagement:") and not kind.endswith("Service")),
         "eventgrid:SystemTopicEventSubscription", "authorization:RoleDefinition",
         *(kind for kind in COMPUTED if kind.startswith("azuread:")),
     }  # fmt: skip

@@ -8,8 +8,9 @@ import re
 from sandbox.arm.access import granted
 from sandbox.arm.catalogue import apim_policy
 from sandbox.arm.catalogue.apim_policy import invalid as refuse
-from sandbox.arm.catalogue.apim_service import SERVICE, SERVICE_TYPE, VERSIONS
+from sandbox.arm.catalogue.apim_service import SERVICE_TYPE, VERSIONS
 from sandbox.arm.catalogue.common import made_once, new_key, now, one_of
+from sandbox.arm.catalogue.frontdoor import SERVICE
 from sandbox.arm.catalogue.vaults import VAULT
 from sandbox.arm.checks import check_references, value_at
 from sandbox.arm.ids import parse

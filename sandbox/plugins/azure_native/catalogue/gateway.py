@@ -19,7 +19,13 @@ ROWS = (
         "Microsoft.Network/frontdoorWebApplicationFirewallPolicies/{policyName}",
         immutable=("location",),
     ),
-    row("apimanagement:ApiManagementService", _SERVICE, immutable=("location",)),
+    row(
+        "apimanagement:ApiManagementService",
+        _SERVICE,
+        immutable=("location",),
+        # Front Door's connection appears here by itself
+        keep_unset=("privateEndpointConnections",),
+    ),
     row("apimanagement:Api", f"{_SERVICE}/apis/{{apiId}}"),
     row("apimanagement:ApiPolicy", f"{_SERVICE}/apis/{{apiId}}/policies/{{policyId}}"),
     row("apimanagement:Backend", f"{_SERVICE}/backends/{{backendId}}", inner_properties=True),
