@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 
@@ -39,6 +40,10 @@ class Foundation:
         if self.network is None or settings.network.isolation != "Disabled":
             return None
         return self.network.subnet_ids["compute"]
+
+    def is_isolated(self, settings: Settings) -> bool:
+        """Whether nodes run in a network of the stack's or of the workspace's own."""
+        return self.network is not None or settings.network.isolation != "Disabled"
 
 
 def build_foundation(settings: Settings, place: Placement, seen: Observability) -> Foundation:
@@ -141,6 +146,24 @@ def _model_registry(settings: Settings, place: Placement, workspace: Workspace) 
         principal_id=workspace.principal_id,
     )
     return ModelRegistry("model-registry", args)
+
+
+def foundation_outputs(foundation: Foundation) -> dict[str, Any]:
+    """What the contract has of the foundation."""
+    network, doors, models = foundation.network, foundation.private_endpoints, foundation.model_registry
+    key = foundation.encryption.key if foundation.encryption else None
+    return {
+        "network": {
+            "vnet_id": network.vnet_id if network else "",
+            "subnet_ids": network.subnet_ids if network else {},
+            "private_endpoints": doors.endpoint_ids if doors else {},
+        },
+        "container_registry": {"name": foundation.workspace.registry_name, "id": foundation.workspace.registry_id},
+        "model_registry": models.document() if models else None,
+        "encryption": (
+            {"key_name": key.key_name, "key_uri": key.key_uri, "vault_id": key.vault_id} if key is not None else None
+        ),
+    }
 
 
 def lock_data(

@@ -59,6 +59,7 @@ RULES: dict[str, Rule] = {
         Rule("machine learning workspace", 3, 33, r"[A-Za-z0-9][\w-]*", "letters, digits, hyphens and underscores, starting with a letter or digit", Scope.GROUP),
         Rule("compute cluster", 3, 24, _WORD_PATTERN, _WORD, Scope.PARENT),
         Rule("online endpoint", 3, 32, _WORD_PATTERN, _WORD, Scope.REGION),
+        Rule("batch endpoint", 3, 32, _WORD_PATTERN, _WORD, Scope.REGION),
         Rule("blob container", 3, 63, r"[a-z0-9](?:[a-z0-9]|-(?!-))*[a-z0-9]", "lower-case letters, digits and single hyphens", Scope.PARENT),
         Rule("storage queue", 3, 63, r"[a-z0-9](?:[a-z0-9]|-(?!-))*[a-z0-9]", "lower-case letters, digits and single hyphens", Scope.PARENT),
         Rule("event grid topic", 3, 50, r"[A-Za-z0-9-]+", "letters, digits and hyphens", Scope.REGION),
@@ -123,6 +124,11 @@ class Names:
         """The online endpoint's name: use case first, because people look for it by that."""
         rule = RULES["online endpoint"]
         return check(rule.kind, _join(rule, [use_case, self.stack], self._hash(use_case)))
+
+    def batch_endpoint(self, use_case: str) -> str:
+        """The batch endpoint's name; it shares a region's names with online endpoints."""
+        rule = RULES["batch endpoint"]
+        return check(rule.kind, _join(rule, [use_case, "batch", self.stack], self._hash(f"batch-{use_case}")))
 
     def queue(self, name: str) -> str:
         """The storage queue that events of the subscription `name` wait in."""

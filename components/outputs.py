@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 
 from components.cost.prices import estimate
+from components.foundation import foundation_outputs
 from components.gateway.build import Gateway
-from components.serving.settings import EndpointSettings
+from components.serving.settings import BatchEndpointSettings, EndpointSettings
 from components.settings import Settings
 from contract.outputs import StackOutputs
 
@@ -30,6 +31,7 @@ def document(settings: Settings, platform: Platform, project: str) -> dict[str, 
         "resource_group": place.resource_group,
         "location": settings.location,
         **_parts(platform),
+        **foundation_outputs(platform.foundation),
         "clusters": {
             name: {
                 "name": name,
@@ -42,6 +44,9 @@ def document(settings: Settings, platform: Platform, project: str) -> dict[str, 
         },
         "gateway": _gateway(platform.gateway),
         "endpoints": {name: _endpoint(platform, name, each) for name, each in settings.endpoints.items()},
+        "batch_endpoints": {
+            name: _batch_endpoint(platform, name, each) for name, each in settings.batch_endpoints.items()
+        },
         "gates": settings.gates.model_dump(mode="json"),
         "cost": estimate(settings).model_dump(mode="json"),
     }
@@ -114,8 +119,20 @@ def _endpoint(platform: Platform, name: str, settings: EndpointSettings) -> dict
             "instance_count": settings.instance_count,
             "max_concurrent_requests_per_instance": settings.max_concurrent_requests,
             "request_timeout_ms": settings.request_timeout_ms,
+            "scale": settings.scale.model_dump(mode="json") if settings.scale else None,
         },
         "policy": settings.policy.model_dump(mode="json"),
+    }
+
+
+def _batch_endpoint(platform: Platform, name: str, settings: BatchEndpointSettings) -> dict[str, Any]:
+    endpoint = platform.batch_endpoints[name]
+    return {
+        "name": endpoint.endpoint_name,
+        "id": endpoint.endpoint_id,
+        "scoring_uri": endpoint.scoring_uri,
+        "model_name": settings.model,
+        "deployment": settings.model_dump(mode="json", exclude={"name", "model"}),
     }
 
 
@@ -138,6 +155,10 @@ def export(values: Mapping[str, Any]) -> None:
         "log_analytics_id": values["observability"]["log_analytics_id"],
         "app_insights_id": values["observability"]["app_insights_id"],
         "topic_endpoint": values["events"]["topic_endpoint"],
+        "container_registry_name": values["container_registry"]["name"],
+        "model_registry_name": (values["model_registry"] or {}).get("name", ""),
+        "vnet_id": values["network"].get("vnet_id", ""),
+        "batch_endpoint_names": {name: each["name"] for name, each in values["batch_endpoints"].items()},
         "cluster_names": sorted(values["clusters"]),
         "gateway_urls": values["gateway"]["scoring_urls"] if values["gateway"] else {},
         "endpoint_names": {name: each["name"] for name, each in values["endpoints"].items()},

@@ -17,7 +17,9 @@ from components.identity.apps import Identity, IdentityArgs
 from components.identity.custom_roles import Where
 from components.observability.alerts import AlertsArgs, EndpointAlerts
 from components.observability.logs import Observability, ObservabilityArgs
-from components.serving.endpoint import Endpoint, EndpointArgs
+from components.serving.batch import BatchEndpoint
+from components.serving.build import build_serving
+from components.serving.endpoint import Endpoint
 from components.settings import Settings
 from components.workspace.storage import Storage
 from components.workspace.workspace import Workspace
@@ -33,6 +35,7 @@ class Platform:
     workspace: Workspace
     clusters: Clusters
     endpoints: dict[str, Endpoint]
+    batch_endpoints: dict[str, BatchEndpoint]
     alerts: dict[str, EndpointAlerts]
     events: Events
     identity: Identity | None
@@ -48,29 +51,25 @@ def build(settings: Settings, project: str) -> Platform:
     storage, workspace = foundation.storage, foundation.workspace
     if settings.budget.enabled:
         Budget("budget", BudgetArgs(place=place, settings=settings.budget, action_group_id=seen.action_group_id))
-    clusters = ClustersArgs(
-        place=place,
-        workspace_name=workspace.workspace_name,
-        clusters=settings.clusters,
-        subnet_id=foundation.cluster_subnet(settings),
-    )
-    endpoints = _endpoints(settings, place.behind(workspace), seen)
+    clusters = _clusters(settings, place, foundation)
+    serving = build_serving(settings, place, foundation, seen)
     events = Events(
         "events",
         EventsArgs(place=place, settings=settings.events, workspace_id=workspace.workspace_id, storage=storage),
     )
-    identity = _identity(settings, place, workspace, storage, events)
-    gateway = build_gateway(settings, place, foundation, seen, endpoints, identity)
+    identity = _identity(settings, place, foundation, events, serving.online)
+    gateway = build_gateway(settings, place, foundation, seen, serving.online, identity)
     gated = gateway.components if gateway else ()
-    lock_data(settings, place, foundation, seen, after=[events, identity, *endpoints.values(), *gated])
+    lock_data(settings, place, foundation, seen, after=[events, identity, clusters, *serving.online.values(), *gated])
     return Platform(
         place=place,
         storage=storage,
         observability=seen,
         workspace=workspace,
-        clusters=Clusters("cluster", clusters),
-        endpoints=endpoints,
-        alerts=_alerts(settings, place, endpoints, seen),
+        clusters=clusters,
+        endpoints=serving.online,
+        batch_endpoints=serving.batch,
+        alerts=_alerts(settings, place, serving.online, seen),
         events=events,
         identity=identity,
         gateway=gateway,
@@ -105,21 +104,19 @@ def _place(settings: Settings, project: str) -> Placement:
     )
 
 
-def _endpoints(settings: Settings, place: Placement, seen: Observability) -> dict[str, Endpoint]:
-    return {
-        use_case: Endpoint(
-            f"endpoint-{use_case}",
-            EndpointArgs(
-                place=place,
-                use_case=use_case,
-                settings=endpoint,
-                endpoint_name=endpoint.name or place.names.endpoint(use_case),
-                workspace_name=place.names.of("machine learning workspace"),
-                log_analytics_id=seen.log_analytics_id,
-            ),
-        )
-        for use_case, endpoint in settings.endpoints.items()
-    }
+def _clusters(settings: Settings, place: Placement, foundation: Foundation) -> Clusters:
+    registry = foundation.model_registry
+    args = ClustersArgs(
+        place=place,
+        workspace_name=foundation.workspace.workspace_name,
+        clusters=settings.clusters,
+        storage_account_id=foundation.storage.account_id,
+        registry_id=foundation.workspace.registry_id,
+        model_registry_id=registry.registry_id if registry else None,
+        subnet_id=foundation.cluster_subnet(settings),
+        public_nodes=settings.network.public_access and not foundation.is_isolated(settings),
+    )
+    return Clusters("cluster", args)
 
 
 def _alerts(
@@ -145,17 +142,24 @@ def _alerts(
 
 
 def _identity(
-    settings: Settings, place: Placement, workspace: Workspace, storage: Storage, events: Events
+    settings: Settings, place: Placement, foundation: Foundation, events: Events, endpoints: dict[str, Endpoint]
 ) -> Identity | None:
     if not settings.identity.enabled:
         return None
+    storage = foundation.storage
     journal = pulumi.Output.concat(storage.account_id, "/blobServices/default/containers/", storage.journal_container)
     scopes: dict[Where, pulumi.Input[str]] = {
         Where.GROUP: place.group_id,
-        Where.WORKSPACE: workspace.workspace_id,
+        Where.WORKSPACE: foundation.workspace.workspace_id,
         Where.JOURNAL: journal,
         Where.TOPIC: events.topic_id,
     }
-    by_identity = any(each.auth_mode == "AADToken" for each in settings.endpoints.values())
-    args = IdentityArgs(place=place, settings=settings.identity, scopes=scopes, scores_by_identity=by_identity)
+    args = IdentityArgs(
+        place=place,
+        settings=settings.identity,
+        scopes=scopes,
+        endpoint_identities={use_case: each.identity.id for use_case, each in endpoints.items()},
+        scales=any(each.scale for each in settings.endpoints.values()),
+        scores_by_identity=any(each.auth_mode == "AADToken" for each in settings.endpoints.values()),
+    )
     return Identity("identity", args)

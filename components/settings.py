@@ -19,7 +19,7 @@ from components.identity.settings import IdentitySettings
 from components.network.settings import NetworkSettings
 from components.observability.settings import AlertSettings, LogSettings
 from components.regions import REGIONS
-from components.serving.settings import EndpointSettings, Policy
+from components.serving.settings import BatchEndpointSettings, EndpointSettings, Policy
 from components.workspace.settings import (
     DatastoreSettings,
     EncryptionSettings,
@@ -67,6 +67,9 @@ class Settings(Block):
     logs: LogSettings = LogSettings()
     clusters: dict[Word, ClusterSettings] = Field(default_factory=dict, description="by name")
     endpoints: dict[Word, EndpointSettings] = Field(min_length=1, description="by use case")
+    batch_endpoints: dict[Word, BatchEndpointSettings] = Field(
+        default_factory=dict, description="by use case: endpoints that score files"
+    )
     gates: QualityGates = Field(description="lowest metrics of a model")
     policy: Policy = Field(default_factory=RolloutPolicy, description="rollout policy of all endpoints")
     alerts: AlertSettings = AlertSettings()

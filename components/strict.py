@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
 from components import naming
 from components.config_errors import Problem, missing
 from components.gateway.problems import problems_of_gateway
 from components.network.problems import problems_of_network
+from components.serving.problems import problems_of_serving
 from components.settings import Settings
 
 _DEFAULT_GATES = {"dev": None, "staging": None, "prod": ("f1", "auc")}
@@ -22,6 +22,7 @@ def problems_of(settings: Settings) -> list[Problem]:
         *_gates(settings),
         *_windows(settings),
         *problems_of_network(settings),
+        *problems_of_serving(settings),
         *problems_of_gateway(settings),
     ]
     if settings.environment == "prod":
@@ -93,10 +94,9 @@ def _names(settings: Settings) -> Iterator[Problem]:
         yield from _bad(f"clusters.{name}", "compute cluster", name)
     for use_case, endpoint in settings.endpoints.items():
         yield from _bad(f"endpoints.{use_case}.name", "online endpoint", endpoint.name or names.endpoint(use_case))
-    chosen = Counter(endpoint.name for endpoint in settings.endpoints.values() if endpoint.name)
-    for name, count in chosen.items():
-        if count > 1:
-            yield Problem("endpoints.*.name", name, f"{count} endpoints have this name; each needs its own")
+    for use_case, batch in settings.batch_endpoints.items():
+        name = batch.name or names.batch_endpoint(use_case)
+        yield from _bad(f"batchEndpoints.{use_case}.name", "batch endpoint", name)
 
 
 def _bad(key: str, kind: str, name: str) -> Iterator[Problem]:

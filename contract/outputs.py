@@ -73,6 +73,15 @@ class Cluster(_Frozen):
     max_nodes: int
 
 
+class Scale(_Frozen):
+    """How many machines a live deployment has: `rollout` sets it on each that it makes."""
+
+    min_instances: int = Field(ge=1)
+    max_instances: int = Field(ge=2)
+    cpu_percent: int = Field(default=70, ge=10, le=95, description="one machine more above this")
+    latency_ms: int | None = Field(default=None, ge=1, description="one machine more above this P95 too")
+
+
 class Deployment(_Frozen):
     """What a new deployment of the endpoint is made of, unless a run overrides it."""
 
@@ -80,6 +89,7 @@ class Deployment(_Frozen):
     instance_count: int = Field(ge=1)
     max_concurrent_requests_per_instance: int = Field(default=1, ge=1)
     request_timeout_ms: int = Field(default=5000, ge=1, le=180_000)
+    scale: Scale | None = Field(default=None, description="machines follow the load; none: instance_count stays")
 
 
 class Endpoint(_Frozen):
@@ -92,6 +102,63 @@ class Endpoint(_Frozen):
     model_name: str
     deployment: Deployment
     policy: RolloutPolicy
+
+
+class BatchDeployment(_Frozen):
+    """What a deployment of a batch endpoint is made of."""
+
+    cluster: str
+    instances: int = Field(ge=1, description="nodes of one job")
+    mini_batch_size: int = Field(ge=1, description="files that one call of the scorer gets")
+    max_concurrency_per_instance: int = Field(ge=1)
+    retries: int = Field(ge=0)
+    timeout_seconds: int = Field(ge=1)
+    error_threshold: int = Field(ge=-1, description="failed files at which a job stops; -1: never")
+    output_file: str
+
+
+class BatchEndpoint(_Frozen):
+    """An endpoint that scores files."""
+
+    name: str
+    id: str
+    scoring_uri: str
+    model_name: str
+    deployment: BatchDeployment
+
+
+class Network(_Frozen):
+    """The stack's own network; everything empty where it has none."""
+
+    vnet_id: str = ""
+    subnet_ids: dict[str, str] = Field(default_factory=dict, description="by use: compute, aks, endpoints")
+    private_endpoints: dict[str, str] = Field(
+        default_factory=dict, description="ids by what they lead to, e.g. 'blob', 'amlworkspace'"
+    )
+
+
+class Registry(_Frozen):
+    """The container registry of the workspace's images."""
+
+    name: str
+    id: str
+
+
+class ModelRegistry(_Frozen):
+    """The registry that models are promoted through, this stack's or another's."""
+
+    name: str
+    id: str
+    resource_group: str
+    owned: bool = Field(description="this stack made it")
+
+
+class Encryption(_Frozen):
+    """The customer's own key."""
+
+    key_name: str
+    key_uri: str = Field(description="with its version")
+    vault_id: str
 
 
 class CostLine(_Frozen):
@@ -123,7 +190,12 @@ class StackOutputs(_Frozen):
     events: Events
     clusters: dict[str, Cluster]
     endpoints: dict[str, Endpoint] = Field(description="by use case, e.g. 'churn'")
+    batch_endpoints: dict[str, BatchEndpoint] = Field(default_factory=dict, description="by use case")
     identity: Identity = Identity()
+    network: Network = Network()
+    container_registry: Registry | None = None
+    model_registry: ModelRegistry | None = Field(default=None, description="none: this stack uses none")
+    encryption: Encryption | None = Field(default=None, description="none: Azure's own keys")
     gateway: Gateway | None = Field(default=None, description="none: the stack has no gateway")
     gates: Gates
     cost: Cost

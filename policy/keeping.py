@@ -14,7 +14,7 @@ _TAGGED = frozenset(
         "resources:ResourceGroup", "storage:StorageAccount", "keyvault:Vault", "containerregistry:Registry",
         "operationalinsights:Workspace", "applicationinsights:Component", "managedidentity:UserAssignedIdentity",
         "machinelearningservices:Workspace", "machinelearningservices:Compute",
-        "machinelearningservices:OnlineEndpoint", "monitor:ActionGroup", "monitor:MetricAlert",
+        "machinelearningservices:OnlineEndpoint", "machinelearningservices:BatchEndpoint", "monitor:ActionGroup", "monitor:MetricAlert",
         "monitor:ScheduledQueryRule", "eventgrid:Topic", "eventgrid:SystemTopic", "network:VirtualNetwork",
         "network:NetworkSecurityGroup", "network:PrivateEndpoint", "cdn:Profile", "cdn:AFDEndpoint", "frontdoor:Policy",
         "apimanagement:ApiManagementService",

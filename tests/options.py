@@ -24,6 +24,15 @@ OPTIONS: dict[str, Any] = {
     "encryption": {"customerManagedKey": True},
     "modelRegistry": {"create": True, "regions": ["westus"]},
     "datastores": {"raw-data": {"container": "raw-data"}},
+    "batchEndpoints": {"churn": {"model": "churn", "cluster": "cpu"}},
+    "endpoints": {
+        "churn": {
+            "instanceCount": 2,
+            "scale": {"minInstances": 2, "maxInstances": 4, "latencyMs": 300},
+            "authMode": "AADToken",
+            "publicNetworkAccess": False,
+        }
+    },
     "lockData": True,
     "gateway": {
         "enabled": True,
@@ -35,7 +44,6 @@ OPTIONS: dict[str, Any] = {
         },
         "endpoints": {"churn": {"predictionCacheSeconds": 60}},
     },
-    "endpoints": {"churn": {"authMode": "AADToken", "publicNetworkAccess": False}},
 }
 
 

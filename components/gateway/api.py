@@ -32,7 +32,7 @@ class ScoringApiArgs:
     vault_name: str
     #: The definition of the role that may score, and what makes it; for endpoints with identities.
     scorer_role_id: str
-    scorer_role: pulumi.Resource
+    scorer_role: pulumi.Resource | None
 
 
 class ScoringApi(pulumi.ComponentResource):
@@ -63,7 +63,7 @@ class ScoringApi(pulumi.ComponentResource):
             principal_type="ServicePrincipal",
             role_definition_id=args.scorer_role_id,
             scope=args.endpoint_id,
-            opts=child(self, args.place, after=[args.scorer_role]),
+            opts=child(self, args.place, after=[args.scorer_role] if args.scorer_role else ()),
         )
 
     def _build_key(self) -> Any:

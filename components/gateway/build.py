@@ -83,8 +83,8 @@ def build_gateway(
         front_door_id=door.front_door_id,
         vault_id=foundation.workspace.vault_id,
         vault_name=place.names.of("key vault"),
-        scorer_role_id=identity.role_ids[SCORER.key],
-        scorer_role=identity.definitions[SCORER.key],
+        scorer_role_id=identity.role_ids.get(SCORER.key, ""),
+        scorer_role=identity.definitions.get(SCORER.key),
     )
     apis = {name: _api(settings, name, endpoints[name], common) for name in exposed(settings)}
     return Gateway(front_door=door, api_management=service, apis=apis)

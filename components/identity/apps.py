@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pulumi
 
@@ -13,6 +13,7 @@ from components.identity.custom_roles import (
     OPERATOR,
     PREVIEWER,
     READER,
+    SCALER,
     SCORER,
     CustomRole,
     Where,
@@ -30,6 +31,10 @@ class IdentityArgs:
     settings: IdentitySettings
     #: The ids that roles are assigned at.
     scopes: Mapping[Where, pulumi.Input[str]]
+    #: Ids of the identities that endpoints run as, by use case.
+    endpoint_identities: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    #: Some endpoint's deployments scale.
+    scales: bool = False
     #: Whether an endpoint asks for Entra tokens: then the operator's smoke tests need a role to score.
     scores_by_identity: bool = False
 
@@ -58,7 +63,9 @@ class Identity(pulumi.ComponentResource):
         super().__init__("rollouts:platform:Identity", name, None, opts)
         self._name, self._args = name, args
         self.role_ids = {}
-        self.definitions = {role.key: self._define(role) for role in CUSTOM_ROLES}
+        asked = ((SCALER, args.scales), (SCORER, args.scores_by_identity))
+        roles = (*CUSTOM_ROLES, *(role for role, wanted in asked if wanted))
+        self.definitions = {role.key: self._define(role) for role in roles}
         self.client_ids = {}
         self._build_app("operator", OPERATOR, operator_trusts(args.settings))
         self._build_app("previewer", PREVIEWER, previewer_trusts(args.settings))
@@ -125,24 +132,34 @@ class Identity(pulumi.ComponentResource):
             )
         self.client_ids[app] = application.client_id
         self._assign(app, role, principal.object_id, "ServicePrincipal")
-        if role is OPERATOR and self._args.scores_by_identity:
-            self._assign(f"{app}-scorer", SCORER, principal.object_id, "ServicePrincipal")
+        if role is OPERATOR:
+            for use_case, identity in self._args.endpoint_identities.items():
+                self._assign_at(
+                    f"{app}-at-identity-{use_case}", role, principal.object_id, "ServicePrincipal", identity
+                )
+            for also, suffix in ((SCALER, "scaling"), (SCORER, "scoring")):
+                if also.key in self.definitions:
+                    self._assign(f"{app}-{suffix}", also, principal.object_id, "ServicePrincipal")
 
     def _assign(self, who: str, role: CustomRole, principal_id: pulumi.Input[str], kind: str) -> None:
+        for where in role.assigned:
+            self._assign_at(f"{who}-at-{where.name.lower()}", role, principal_id, kind, self._args.scopes[where])
+
+    def _assign_at(
+        self, what: str, role: CustomRole, principal_id: pulumi.Input[str], kind: str, scope: pulumi.Input[str]
+    ) -> None:
         from pulumi_azure_native import authorization
 
-        args = self._args
-        for where in role.assigned:
-            name = f"{self._name}-{who}-at-{where.name.lower()}"
-            authorization.RoleAssignment(
-                name,
-                role_assignment_name=args.place.names.guid(name, role.key),
-                principal_id=principal_id,
-                principal_type=kind,
-                role_definition_id=self.role_ids[role.key],
-                scope=args.scopes[where],
-                opts=child(self, args.place, after=[self.definitions[role.key]]),
-            )
+        place, name = self._args.place, f"{self._name}-{what}"
+        authorization.RoleAssignment(
+            name,
+            role_assignment_name=place.names.guid(name, role.key),
+            principal_id=principal_id,
+            principal_type=kind,
+            role_definition_id=self.role_ids[role.key],
+            scope=scope,
+            opts=child(self, place, after=[self.definitions[role.key]]),
+        )
 
 
 def operator_trusts(settings: IdentitySettings) -> tuple[Trust, ...]:

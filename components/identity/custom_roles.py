@@ -59,6 +59,8 @@ OPERATOR = CustomRole(
         f"{_ML}/onlineEndpoints/deployments/write",
         f"{_ML}/onlineEndpoints/deployments/delete",
         f"{_ML}/onlineEndpoints/deployments/getLogs/action",
+        # who writes an endpoint hands it its identity again, and must be allowed to
+        "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action",
         *_METRICS,
     ),
     data_actions=(
@@ -67,6 +69,19 @@ OPERATOR = CustomRole(
         "Microsoft.EventGrid/events/send/action",
     ),
     assigned=(Where.WORKSPACE, Where.JOURNAL, Where.TOPIC),
+)
+
+#: Autoscale settings lie in the resource group, not below the deployment that they are for: a role of their own, so that
+#: nothing else of the operator's reaches the whole group. Only where an endpoint scales.
+SCALER = CustomRole(
+    "Model Scale Operator",
+    "Sets how many machines a deployment may have.",
+    actions=(
+        "Microsoft.Insights/autoscaleSettings/read",
+        "Microsoft.Insights/autoscaleSettings/write",
+        "Microsoft.Insights/autoscaleSettings/delete",
+    ),
+    assigned=(Where.GROUP,),
 )
 
 READER = CustomRole(
@@ -118,6 +133,9 @@ PREVIEWER = CustomRole(
         f"{_ML}/read",
         f"{_ML}/computes/read",
         f"{_ML}/onlineEndpoints/read",
+        f"{_ML}/batchEndpoints/read",
+        f"{_ML}/datastores/read",
+        "Microsoft.MachineLearningServices/registries/read",
         "Microsoft.Authorization/roleAssignments/read",
         "Microsoft.Authorization/roleDefinitions/read",
         "Microsoft.Authorization/locks/read",
@@ -152,4 +170,4 @@ PREVIEWER = CustomRole(
     assigned=(Where.GROUP,),
 )
 
-CUSTOM_ROLES = (OPERATOR, READER, SCORER, PREVIEWER)
+CUSTOM_ROLES = (OPERATOR, READER, PREVIEWER)

@@ -14,16 +14,20 @@ class Role(Enum):
 
     CONTRIBUTOR = "b24988ac-6180-42a0-ab88-20f7382dd24c"
     BLOB_DATA_CONTRIBUTOR = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
+    BLOB_DATA_READER = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
     FILE_DATA_PRIVILEGED_CONTRIBUTOR = "69566ab7-960f-475b-8e7c-b3118f30c6bd"
     QUEUE_MESSAGE_SENDER = "c6a89b2d-59bc-44d0-9896-0f6e12d7b80a"
     KEY_VAULT_CRYPTO_SERVICE_ENCRYPTION_USER = "e147488a-f6f5-4113-8e2d-b22465e65bf6"
+    ACR_PULL = "7f951dda-4ed3-4680-a7ca-43fe172d538d"
     AZUREML_REGISTRY_USER = "1823dd4f-9b8c-4ab6-ab4e-7397a3684615"
+    AZUREML_METRICS_WRITER = "635dd51f-9968-44d3-b7fb-6d9a6bd613ae"
+    AZUREML_DATA_SCIENTIST = "f6c7c914-8db3-469d-8ca1-694a8f32e121"
     KEY_VAULT_SECRETS_USER = "4633458b-17de-408a-b874-0445c86b69e6"
     MONITORING_METRICS_PUBLISHER = "3913510d-42f4-4e42-8a64-420c390055eb"
     KEY_VAULT_ADMINISTRATOR = "00482a5a-887f-4fb3-b363-3b7fe8e74483"
 
 
-def assign(
+def assign(  # noqa: PLR0913  # each is a part of an assignment, and named
     name: str,
     role: Role,
     *,
@@ -31,8 +35,9 @@ def assign(
     scope: pulumi.Input[str],
     parent: pulumi.Resource,
     place: Placement,
+    condition: str | None = None,
 ) -> pulumi.Resource:
-    """Give `role` at `scope` to the service principal whose object id is `to`."""
+    """Give `role` at `scope` to the service principal whose object id is `to`; `condition` takes some of it away."""
     from pulumi_azure_native import authorization
 
     definition = (
@@ -45,6 +50,18 @@ def assign(
         principal_type="ServicePrincipal",
         role_definition_id=definition,
         scope=scope,
+        condition=condition,
+        condition_version="2.0" if condition else None,
         opts=child(parent, place),
     )
     return assignment
+
+
+_BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers"
+_CHANGES = ("write", "add/action", "delete", "move/action", "permanentDelete/action", "deleteBlobVersion/action")
+
+
+def no_changes_in(container: str) -> str:
+    """A condition for roles on a storage account: blobs of `container` can't be changed, all others can."""
+    others = " AND ".join(f"!(ActionMatches{{'{_BLOBS}/blobs/{each}'}})" for each in _CHANGES)
+    return f"(({others}) OR (@Resource[{_BLOBS}:name] StringNotEquals '{container}'))"

@@ -45,6 +45,16 @@ class ModelRegistry(pulumi.ComponentResource):
         )
         self.register_outputs({"registry_id": self.registry_id})
 
+    def document(self) -> dict[str, Any]:
+        """The contract's `ModelRegistry`."""
+        settings, place = self._args.settings, self._args.place
+        return {
+            "name": self.registry_name,
+            "id": self.registry_id,
+            "resource_group": place.resource_group if settings.create else settings.resource_group,
+            "owned": settings.create,
+        }
+
     def _elsewhere(self) -> str:
         place, settings = self._args.place, self._args.settings
         group = f"/subscriptions/{place.subscription_id}/resourceGroups/{settings.resource_group}"

@@ -41,13 +41,14 @@ class WorkspaceArgs:
 class Workspace(pulumi.ComponentResource):
     """A workspace with a user-assigned identity whose roles end at the four resources it depends on.
 
-    Outputs: `workspace_id`, `workspace_name`, `vault_id`, `registry_id`, `principal_id` (of the identity), `mlflow_tracking_uri`.
+    Outputs: `workspace_id`, `workspace_name`, `vault_id`, `registry_id`, `registry_name`, `principal_id` (of the identity), `mlflow_tracking_uri`.
     """
 
     workspace_id: pulumi.Output[str]
     workspace_name: pulumi.Output[str]
     vault_id: pulumi.Output[str]
     registry_id: pulumi.Output[str]
+    registry_name: str
     principal_id: pulumi.Output[str]
     mlflow_tracking_uri: pulumi.Output[str]
 
@@ -55,6 +56,7 @@ class Workspace(pulumi.ComponentResource):
         super().__init__("rollouts:platform:Workspace", name, None, opts)
         self._name, self._args = name, args
         self.vault_id = self._build_vault()
+        self.registry_name = args.place.names.of("container registry")
         self.registry_id = self._build_registry()
         identity = self._build_identity()
         self.principal_id = identity.principal_id
@@ -96,7 +98,7 @@ class Workspace(pulumi.ComponentResource):
         place = self._args.place
         registry = containerregistry.Registry(
             f"{self._name}-registry",
-            registry_name=place.names.of("container registry"),
+            registry_name=self.registry_name,
             resource_group_name=place.resource_group,
             location=place.location,
             sku={"name": self._args.registry.sku},

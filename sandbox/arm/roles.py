@@ -113,6 +113,11 @@ BUILT_IN = (
         ),
     ),
     BuiltInRole(
+        "635dd51f-9968-44d3-b7fb-6d9a6bd613ae",
+        "AzureML Metrics Writer (preview)",
+        ("Microsoft.MachineLearningServices/workspaces/metrics/*/write",),
+    ),
+    BuiltInRole(
         "7f951dda-4ed3-4680-a7ca-43fe172d538d", "AcrPull", ("Microsoft.ContainerRegistry/registries/pull/read",)
     ),
     BuiltInRole(

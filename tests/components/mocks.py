@@ -20,22 +20,20 @@ ROOT = Path(__file__).parents[2]
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
 PROJECT = "azureml-rollouts"
 
+
+def _identity(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The identity as the service answers: a mapping where the program gives a list."""
+    named = {each: {} for each in given["identity"].get("userAssignedIdentities") or ()}
+    return {"identity": {**given["identity"], **({"userAssignedIdentities": named} if named else {})}}
+
+
 #: Type token to what the service computes from the inputs.
 COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
     "resources:ResourceGroup": lambda name, given: {"name": given["resourceGroupName"]},
     "storage:StorageAccount": lambda name, given: {
         "name": given["accountName"],
         "primaryEndpoints": {"blob": f"https://{given['accountName']}.blob.core.windows.net/"},
-        **(
-            {
-                "identity": {
-                    "type": "UserAssigned",
-                    "userAssignedIdentities": {each: {} for each in given["identity"]["userAssignedIdentities"]},
-                }
-            }
-            if "identity" in given
-            else {}
-        ),
+        **(_identity(given) if "identity" in given else {}),
     },
     "storage:BlobContainer": lambda name, given: {"name": given["containerName"]},
     "storage:BlobServiceProperties": lambda name, given: {},
@@ -94,7 +92,11 @@ COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
     "apimanagement:Diagnostic": lambda name, given: {},
     "apimanagement:Logger": lambda name, given: {"name": given["loggerId"]},
     "apimanagement:NamedValue": lambda name, given: {"name": given["namedValueId"]},
-    "managedidentity:UserAssignedIdentity": lambda name, given: {"principalId": f"principal-{name}"},
+    "managedidentity:UserAssignedIdentity": lambda name, given: {
+        "name": given["resourceName"],
+        "principalId": f"principal-{name}",
+        "clientId": f"client-{name}",
+    },
     "authorization:RoleAssignment": lambda name, given: {},
     "authorization:RoleDefinition": lambda name, given: {},
     "azuread:index/application:Application": lambda name, given: {"clientId": f"client-{name}"},
@@ -102,17 +104,18 @@ COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
     "azuread:index/applicationFederatedIdentityCredential:ApplicationFederatedIdentityCredential": lambda name, given: {},
     "machinelearningservices:Workspace": lambda name, given: {
         "name": given["workspaceName"],
-        "identity": {
-            "type": "UserAssigned",
-            "userAssignedIdentities": {each: {} for each in given["identity"]["userAssignedIdentities"]},
-        },
+        **_identity(given),
         "mlFlowTrackingUri": "azureml://eastus.api.azureml.ms/mlflow/v1.0/x",
     },
-    "machinelearningservices:Compute": lambda name, given: {"name": given["computeName"]},
+    "machinelearningservices:Compute": lambda name, given: {"name": given["computeName"], **_identity(given)},
     "machinelearningservices:OnlineEndpoint": lambda name, given: {
         "name": given["endpointName"],
         "properties": {**given["properties"], "scoringUri": f"https://{given['endpointName']}.eastus/score"},
-        "identity": {"type": "SystemAssigned", "principalId": f"principal-{name}"},
+        **_identity(given),
+    },
+    "machinelearningservices:BatchEndpoint": lambda name, given: {
+        "name": given["endpointName"],
+        "properties": {**given["properties"], "scoringUri": f"https://{given['endpointName']}.eastus/jobs"},
     },
     "monitor:ActionGroup": lambda name, given: {"name": given["actionGroupName"]},
     "monitor:MetricAlert": lambda name, given: {"name": given["ruleName"]},
@@ -144,6 +147,8 @@ class Declared:
     protect: bool
     ignore_changes: tuple[str, ...]
     depends_on: tuple[str, ...]
+    replace_on_changes: tuple[str, ...] = ()
+    delete_before_replace: bool = False
 
 
 @dataclass
@@ -184,6 +189,8 @@ class RecordingMonitor(pulumi_mocks.MockMonitor):
             protect=request.protect,
             ignore_changes=tuple(request.ignoreChanges),
             depends_on=tuple(sorted(urn.rsplit("::", 1)[-1] for urn in request.dependencies)),
+            replace_on_changes=tuple(request.replaceOnChanges),
+            delete_before_replace=request.deleteBeforeReplace,
         )
         return answer
 

@@ -47,6 +47,7 @@ MODELS: dict[str, tuple[str, str]] = {
     "frontdoor:Policy": ("azure.mgmt.frontdoor.models", "WebApplicationFirewallPolicy"),
     "keyvault:Key": ("azure.mgmt.keyvault.models", "KeyCreateParameters"),
     "keyvault:Vault": ("azure.mgmt.keyvault.models", "VaultCreateOrUpdateParameters"),
+    "machinelearningservices:BatchEndpoint": (_ML, "BatchEndpoint"),
     "machinelearningservices:Compute": (_ML, "ComputeResource"),
     "machinelearningservices:Datastore": (_ML, "Datastore"),
     "machinelearningservices:ManagedNetworkSettingsRule": (_ML, "OutboundRuleBasicResource"),

@@ -147,7 +147,7 @@ def test_the_callers_token_never_reaches_the_endpoint(prod: Run) -> None:
     assert role.inputs["scope"].endswith("/endpoint-churn"), "it may score here, and nowhere else"
     assert role.inputs["principalId"] == "principal-api-management"
     assert "identity-model-scorer" in role.depends_on
-    assert "identity-operator-scorer-at-workspace" in prod.declared, "smoke tests need the role too"
+    assert "identity-operator-scoring-at-workspace" in prod.declared, "smoke tests need the role too"
 
 
 def test_a_key_stays_in_the_vault() -> None:

@@ -184,6 +184,31 @@ def _computed_compute(compute: Resource, view: View) -> Json:
     return {"properties": inner, "isAttachedCompute": False, "computeLocation": compute.location}
 
 
+# Batch endpoints
+
+
+def _validate_batch(change: Change) -> None:
+    one_of(change, "properties.authMode", change.resource.properties.get("authMode"), ("AADToken",))
+    default = value_at(change.resource.properties, "defaults.deploymentName")
+    if default and change.arm.get(f"{change.resource.id}/deployments/{default}") is None:
+        raise AzureError(
+            400,
+            "UserError",
+            f"'defaults.deploymentName' of '{change.resource.name}' is '{default}': no such deployment.",
+        )
+
+
+def _computed_batch(endpoint: Resource, view: View) -> Json:
+    host = f"https://{endpoint.name}.{endpoint.location}.inference.ml.azure.com"
+    return {"scoringUri": f"{host}/jobs", "swaggerUri": None}
+
+
+def _validate_batch_deployment(change: Change) -> None:
+    compute = str(change.resource.properties.get("compute") or "")
+    if compute and change.arm.get(compute) is None:
+        raise AzureError(400, "UserError", f"'compute' of '{change.resource.name}' is '{compute}': no such compute.")
+
+
 def _asset(path: str) -> ResourceType:
     return ResourceType(name=f"{WORKSPACE}/{path}", versions=VERSIONS, location="none", provisioned=False)
 
@@ -212,10 +237,29 @@ TYPES = (
         long=True,
         location="parent",
         name_rule=(r"[a-zA-Z](?:-?[a-zA-Z0-9]){1,31}", "2-32 letters, digits and dashes, starting with a letter"),
-        immutable=("properties.computeType", "properties.properties.vmSize"),
+        immutable=(
+            "properties.computeType",
+            *(f"properties.properties.{each}" for each in ("vmSize", "vmPriority", "subnet", "enableNodePublicIp")),
+        ),
         validate=_validate_compute,
         before_put=_before_compute,
         computed=_computed_compute,
+    ),
+    ResourceType(
+        name=f"{WORKSPACE}/batchEndpoints",
+        versions=VERSIONS,
+        long=True,
+        name_rule=(r"[a-zA-Z](?:-?[a-zA-Z0-9]){2,31}", "3-32 letters, digits and dashes, starting with a letter"),
+        required=("authMode",),
+        validate=_validate_batch,
+        computed=_computed_batch,
+    ),
+    ResourceType(
+        name=f"{WORKSPACE}/batchEndpoints/deployments",
+        versions=VERSIONS,
+        long=True,
+        required=("model",),
+        validate=_validate_batch_deployment,
     ),
     _asset("connections"),
     _asset("schedules"),
