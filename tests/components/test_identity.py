@@ -55,6 +55,7 @@ def test_roles_are_assigned_at_the_least_scope(both: Run) -> None:
         "identity-operator-at-journal",
         "identity-operator-at-topic",
         "identity-operator-at-identity-churn",
+        "identity-operator-scoring-at-workspace",
         "identity-previewer-at-group",
     }
     assert placed["identity-operator-at-journal"].endswith("/containers/rollout-journal")
