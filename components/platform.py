@@ -10,6 +10,7 @@ from components.base import Placement, standard_tags
 from components.compute.clusters import Clusters, ClustersArgs
 from components.config import names_of
 from components.cost.budget import Budget, BudgetArgs
+from components.cost.prices import estimate, over_budget
 from components.events.topics import Events, EventsArgs
 from components.foundation import Foundation, build_foundation, lock_data
 from components.gateway.build import Gateway, build_gateway
@@ -45,6 +46,8 @@ class Platform:
 
 def build(settings: Settings, project: str) -> Platform:
     """Declare everything that the stack has."""
+    if warning := over_budget(estimate(settings)):
+        pulumi.log.warn(warning)
     place = _place(settings, project)
     seen = Observability("observability", ObservabilityArgs(place=place, logs=settings.logs, alerts=settings.alerts))
     foundation = build_foundation(settings, place, seen)

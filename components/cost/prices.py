@@ -129,6 +129,18 @@ def estimate(settings: Settings, book: PriceBook | None = None) -> Cost:
     )
 
 
+def over_budget(cost: Cost) -> str | None:
+    """A warning that names the dearest lines; None while the estimate is within the budget."""
+    if cost.monthly_usd <= cost.budget_usd:
+        return None
+    dearest = sorted(cost.lines, key=lambda line: -line.monthly_usd)[:3]
+    named = ", ".join(f"{line.component} {line.monthly_usd:,.0f}" for line in dearest)
+    return (
+        f"estimated {cost.monthly_usd:,.0f} USD a month, {cost.monthly_usd / cost.budget_usd:.0%} of the budget of"
+        f" {cost.budget_usd:,.0f}; dearest: {named}. Raise `budget.monthlyUsd`, or switch something off"
+    )
+
+
 def _line(component: str, usd: float, basis: str) -> CostLine:
     return CostLine(component=component, monthly_usd=round(usd, 2), basis=basis)
 

@@ -53,7 +53,7 @@ def build_gateway(
     identity: Identity | None,
 ) -> Gateway | None:
     """Declare the gateway; None where the stack has none."""
-    if not settings.gateway.enabled or identity is None:
+    if not settings.gateway.enabled:
         return None
     wanted = settings.gateway
     door = FrontDoor(
@@ -83,8 +83,8 @@ def build_gateway(
         front_door_id=door.front_door_id,
         vault_id=foundation.workspace.vault_id,
         vault_name=place.names.of("key vault"),
-        scorer_role_id=identity.role_ids.get(SCORER.key, ""),
-        scorer_role=identity.definitions.get(SCORER.key),
+        scorer_role_id=identity.role_ids.get(SCORER.key, "") if identity else "",
+        scorer_role=identity.definitions.get(SCORER.key) if identity else None,
     )
     apis = {name: _api(settings, name, endpoints[name], common) for name in exposed(settings)}
     return Gateway(front_door=door, api_management=service, apis=apis)

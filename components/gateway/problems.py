@@ -19,7 +19,8 @@ def problems_of_gateway(settings: Settings) -> Iterator[Problem]:
             yield Problem(f"gateway.endpoints.{use_case}", use_case, f"no such endpoint; known: {known}")
     if not settings.gateway.enabled:
         return
-    if not settings.identity.enabled:
+    by_identity = any(settings.endpoints[name].auth_mode == "AADToken" for name in exposed(settings))
+    if by_identity and not settings.identity.enabled:
         yield Problem("gateway.enabled", True, "needs identity.enabled: true, which defines the role that may score")
     yield from _service(settings)
     yield from _network(settings)
