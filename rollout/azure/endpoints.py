@@ -14,7 +14,7 @@ from rollout.azure.errors import azure_errors, waiting_while_busy
 from rollout.azure.quiet import quiet_sdk
 from rollout.azure.specs import SPEC_TAG, check_model_name, deployment_of, fingerprint
 from rollout.controller.ports import LiveDeployment, LiveEndpoint
-from rollout.errors import BadInput, NotFound, RolloutError, Unavailable
+from rollout.errors import BadInput, NotAllowed, NotFound, RolloutError, Unavailable
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -105,8 +105,8 @@ class AzureEndpoints:
             self._refuse_if_full()
         try:
             waiting_while_busy(lambda: self._create(spec, mark))
-        except Unavailable:
-            raise
+        except (Unavailable, NotAllowed):
+            raise  # no deployment was made, so there is no log
         except RolloutError as error:
             raise self._explained(spec.name, error) from error
         made = self._settled(spec.name)
@@ -187,7 +187,7 @@ class AzureEndpoints:
         try:
             tail = self.logs(name, 40).strip()
         except RolloutError as unread:
-            tail = f"(its log can't be read: {unread.message})"
+            tail = f"(its log can't be read: {unread.message}; {unread.way_out})"
         return type(error)(
             f"{error.message}\n{tail}",
             way_out=error.way_out or "fix score.py, the conda file or the model and start again; green took no traffic",
