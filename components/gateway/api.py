@@ -22,7 +22,11 @@ class ScoringApiArgs:
     settings: GatewayEndpointSettings
     service: ApiManagementSettings
     service_name: pulumi.Input[str]
+    #: Of the identity that the service calls endpoints as.
     principal_id: pulumi.Input[str]
+    client_id: pulumi.Input[str]
+    #: Of the one that reads keys.
+    vault_principal_id: pulumi.Input[str] | None
     front_door_id: pulumi.Input[str]
     endpoint_id: pulumi.Input[str]
     #: The endpoint's own address, which ends in /score.
@@ -74,7 +78,7 @@ class ScoringApi(pulumi.ComponentResource):
         role = assign(
             f"{self._name}-secret-user",
             Role.KEY_VAULT_SECRETS_USER,
-            to=args.principal_id,
+            to=args.vault_principal_id or args.principal_id,
             scope=pulumi.Output.concat(args.vault_id, "/secrets/", secret or ""),
             parent=self,
             place=place,
@@ -134,13 +138,15 @@ class ScoringApi(pulumi.ComponentResource):
 
         args = self._args
 
-        def document(front_door_id: str) -> str:
+        def document(ids: list[str]) -> str:
+            front_door_id, client_id = ids
             return policy_xml(
                 PolicyArgs(
                     use_case=args.use_case,
                     settings=args.service,
                     tenant_id=args.place.tenant_id,
                     front_door_id=front_door_id,
+                    client_id=client_id,
                     backend_id=args.use_case,
                     key_name=f"{args.use_case}-key" if key is not None else None,
                     prediction_cache_seconds=args.settings.prediction_cache_seconds,
@@ -152,7 +158,7 @@ class ScoringApi(pulumi.ComponentResource):
             api_id=api.name,
             policy_id="policy",
             format="xml",
-            value=pulumi.Output.from_input(args.front_door_id).apply(document),
+            value=pulumi.Output.all(args.front_door_id, args.client_id).apply(document),
             **self._common,
             opts=child(self, args.place, after=[each for each in (backend, key) if each is not None]),
         )

@@ -10,7 +10,8 @@ import pulumi
 from components.base import Placement, child
 from components.gateway.settings import ApiManagementSettings
 from components.gateway.tiers import TIERS
-from components.identity.roles import Role, assign
+from components.identity.managed import Grant, managed_identity
+from components.identity.roles import Role
 
 #: Custom properties that switch old protocols and a weak cipher off, towards callers and towards endpoints.
 _SECURITY = "Microsoft.WindowsAzure.ApiManagement.Gateway.Security"
@@ -34,24 +35,43 @@ class ApiManagementArgs:
     app_insights_id: pulumi.Input[str]
     connection_string: pulumi.Input[str]
     log_analytics_id: pulumi.Input[str]
+    #: It reads keys in a vault: Azure lets a service past a vault's firewall by its system-assigned identity only.
+    reads_vault: bool
 
 
 class ApiManagement(pulumi.ComponentResource):
-    """The service. Outputs: `service_id`, `service_name`, `gateway_url` (https), `host_name`, `principal_id`."""
+    """The service, and the identity that it calls endpoints as.
+
+    Outputs: `service_id`, `service_name`, `gateway_url` (https), `host_name`, `principal_id` and `client_id` (of that
+    identity), `vault_principal_id` (of the one that reads the vault; None if it reads none).
+    """
 
     service_id: pulumi.Output[str]
     service_name: pulumi.Output[str]
     gateway_url: pulumi.Output[str]
-    host_name: pulumi.Output[str]
+    host_name: str
     principal_id: pulumi.Output[str]
+    client_id: pulumi.Output[str]
+    vault_principal_id: pulumi.Output[str] | None
 
     def __init__(self, name: str, args: ApiManagementArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("rollouts:gateway:ApiManagement", name, None, opts)
         self._name, self._args = name, args
+        # one of its own: what depends on it is not in doubt whenever the service itself changes
+        self._identity = managed_identity(
+            f"{name}-identity",
+            whose="gateway",
+            parent=self,
+            place=args.place,
+            grants=[Grant("insights", Role.MONITORING_METRICS_PUBLISHER, args.app_insights_id)],
+        )
+        self.principal_id, self.client_id = self._identity.principal_id, self._identity.client_id
         service = self._build_service()
         self.service_id, self.service_name, self.gateway_url = service.id, service.name, service.gateway_url
-        self.host_name = service.gateway_url.apply(lambda url: url.removeprefix("https://").rstrip("/"))
-        self.principal_id = service.identity.apply(lambda identity: identity.principal_id)
+        self.host_name = f"{args.place.names.of('api management')}.azure-api.net"
+        self.vault_principal_id = (
+            service.identity.apply(lambda identity: identity.principal_id) if args.reads_vault else None
+        )
         self._build_traces()
         self._build_logs()
         self.register_outputs({"service_id": self.service_id, "gateway_url": self.gateway_url})
@@ -69,7 +89,10 @@ class ApiManagement(pulumi.ComponentResource):
             sku=apimanagement.ApiManagementServiceSkuPropertiesArgs(name=settings.sku, capacity=settings.units),
             publisher_email=settings.publisher_email or "",
             publisher_name=settings.publisher_name,
-            identity=apimanagement.ApiManagementServiceIdentityArgs(type="SystemAssigned"),
+            identity=apimanagement.ApiManagementServiceIdentityArgs(
+                type="SystemAssigned, UserAssigned" if self._args.reads_vault else "UserAssigned",
+                user_assigned_identities={self._identity.plain_id: apimanagement.UserIdentityPropertiesArgs()},
+            ),
             # External: its own gateway stays reachable by Front Door, calls go out through the subnet
             virtual_network_type="External" if in_vnet else "None",
             virtual_network_configuration=(
@@ -81,7 +104,7 @@ class ApiManagement(pulumi.ComponentResource):
             custom_properties=OLD_PROTOCOLS if TIERS[settings.sku].classic else None,
             tags=place.tags,
             # Front Door's connection appears here when it asks for one: the next update must not take it away
-            opts=child(self, place, precious=True, ignore=("privateEndpointConnections",)),
+            opts=child(self, place, precious=True, after=self._identity.ready, ignore=("privateEndpointConnections",)),
         )
 
     def _build_traces(self) -> None:
@@ -90,14 +113,6 @@ class ApiManagement(pulumi.ComponentResource):
 
         args, place = self._args, self._args.place
         common = {"service_name": self.service_name, "resource_group_name": place.resource_group}
-        role = assign(
-            f"{self._name}-metrics-publisher",
-            Role.MONITORING_METRICS_PUBLISHER,
-            to=self.principal_id,
-            scope=args.app_insights_id,
-            parent=self,
-            place=place,
-        )
         connection = apimanagement.NamedValue(
             f"{self._name}-{_CONNECTION}",
             named_value_id=_CONNECTION,
@@ -112,10 +127,10 @@ class ApiManagement(pulumi.ComponentResource):
             logger_id="insights",
             logger_type="applicationInsights",
             resource_id=args.app_insights_id,
-            credentials={"connectionString": f"{{{{{_CONNECTION}}}}}", "identityClientId": "SystemAssigned"},
+            credentials={"connectionString": f"{{{{{_CONNECTION}}}}}", "identityClientId": self.client_id},
             is_buffered=True,
             **common,
-            opts=child(self, place, after=[connection, role]),
+            opts=child(self, place, after=[connection]),
         )
         # headers and bodies stay out of the traces: they are customers' data
         silent = apimanagement.PipelineDiagnosticSettingsArgs(request=_no_body(), response=_no_body())

@@ -69,6 +69,7 @@ def build_gateway(
             app_insights_id=seen.app_insights_id,
             connection_string=seen.connection_string,
             log_analytics_id=seen.log_analytics_id,
+            reads_vault=any(wanted.of(name).key_secret for name in exposed(settings)),
         ),
     )
     tier = TIERS[wanted.api_management.sku]
@@ -80,6 +81,8 @@ def build_gateway(
         service=wanted.api_management,
         service_name=service.service_name,
         principal_id=service.principal_id,
+        client_id=service.client_id,
+        vault_principal_id=service.vault_principal_id,
         front_door_id=door.front_door_id,
         vault_id=foundation.workspace.vault_id,
         vault_name=place.names.of("key vault"),

@@ -27,7 +27,7 @@ class FrontDoorArgs:
 class OriginArgs:
     """What Front Door leads to: a host, by private link where there is an id for one."""
 
-    host_name: pulumi.Input[str]
+    host_name: str
     private_link_id: pulumi.Input[str] | None
 
 

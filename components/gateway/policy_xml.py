@@ -28,6 +28,7 @@ class PolicyArgs:
     settings: ApiManagementSettings
     tenant_id: str
     front_door_id: str
+    client_id: str
     backend_id: str
     key_name: str | None = None
     prediction_cache_seconds: int = 0
@@ -67,7 +68,9 @@ def _inbound(inbound: Element, args: PolicyArgs) -> None:
     if args.key_name is not None:
         _set_header(inbound, "Authorization", f"Bearer {{{{{args.key_name}}}}}")
     else:
-        SubElement(inbound, "authentication-managed-identity", {"resource": ENDPOINT_AUDIENCE})
+        SubElement(
+            inbound, "authentication-managed-identity", {"resource": ENDPOINT_AUDIENCE, "client-id": args.client_id}
+        )
 
 
 def _front_door_only(inbound: Element, front_door_id: str) -> None:

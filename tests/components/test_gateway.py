@@ -145,7 +145,8 @@ def test_the_callers_token_never_reaches_the_endpoint(prod: Run) -> None:
     assert inbound(prod)[-1].get("resource") == "https://ml.azure.com"
     role = prod.declared["gateway-churn-scorer"]
     assert role.inputs["scope"].endswith("/endpoint-churn"), "it may score here, and nowhere else"
-    assert role.inputs["principalId"] == "principal-api-management"
+    assert role.inputs["principalId"] == "principal-api-management-identity"
+    assert inbound(prod)[-1].get("client-id") == "client-api-management-identity"
     assert "identity-model-scorer" in role.depends_on
     assert "identity-operator-scoring-at-workspace" in prod.declared, "smoke tests need the role too"
 
@@ -158,6 +159,9 @@ def test_a_key_stays_in_the_vault() -> None:
     assert "gateway-churn-secret-user" in value.depends_on
     assert made.declared["gateway-churn-secret-user"].inputs["scope"].endswith("/workspace-vault/secrets/churn-key")
     assert "gateway-churn-scorer" not in made.declared
+    service = made.one("apimanagement:ApiManagementService").inputs["identity"]
+    assert service["type"] == "SystemAssigned, UserAssigned", "Azure lets that one past a vault's firewall"
+    assert made.declared["gateway-churn-secret-user"].inputs["principalId"] == "principal-api-management"
     (sent,) = [each for each in inbound(made) if each.get("name") == "Authorization"]
     assert (sent.get("exists-action"), sent.findtext("value")) == ("override", "Bearer {{churn-key}}")
     assert made.outputs["gateway_urls"]["churn"].endswith("/predict/churn/score")
@@ -200,7 +204,7 @@ def test_traces_go_by_identity_without_bodies(prod: Run) -> None:
     logger = prod.one("apimanagement:Logger").inputs
     assert logger["credentials"] == {
         "connectionString": "{{insights-connection}}",
-        "identityClientId": "SystemAssigned",
+        "identityClientId": "client-api-management-identity",
     }
     traces = prod.one("apimanagement:Diagnostic").inputs
     sides = [traces[side][message] for side in ("frontend", "backend") for message in ("request", "response")]

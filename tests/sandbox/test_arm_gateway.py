@@ -87,6 +87,7 @@ def program_policy(**changes: Any) -> str:
         "settings": ApiManagementSettings(tokens=TokenSettings(audiences=("api://scoring",))),
         "tenant_id": "tenant",
         "front_door_id": "door",
+        "client_id": "client",
         "backend_id": "churn",
         "prediction_cache_seconds": 60,
     }
