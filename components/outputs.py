@@ -15,6 +15,7 @@ from components.settings import Settings
 from contract.outputs import StackOutputs
 
 if TYPE_CHECKING:
+    from components.observability.watch import Watch
     from components.platform import Platform
 
 
@@ -88,11 +89,8 @@ def _parts(platform: Platform) -> dict[str, Any]:
             "log_analytics_customer_id": seen.log_analytics_customer_id,
             "app_insights_id": seen.app_insights_id,
             "action_group_id": seen.action_group_id,
-            "alert_ids": {
-                f"{name}-{rule}": alert_id
-                for name, each in platform.alerts.items()
-                for rule, alert_id in each.alert_ids.items()
-            },
+            "action_group_ids": seen.action_group_ids,
+            **_watch(platform.watch),
         },
         "events": {
             "topic_name": events.topic_name,
@@ -103,6 +101,19 @@ def _parts(platform: Platform) -> dict[str, Any]:
             "client_ids": platform.identity.client_ids if platform.identity else {},
             "role_ids": platform.identity.role_ids if platform.identity else {},
         },
+    }
+
+
+def _watch(watch: Watch) -> dict[str, Any]:
+    dashboards, grafana = watch.dashboards, watch.grafana
+    return {
+        "alert_ids": watch.alert_ids,
+        "availability_test_ids": watch.availability.test_ids if watch.availability else {},
+        "saved_queries": list(dashboards.saved_queries),
+        "query_pack_id": dashboards.query_pack_id,
+        "workbook_id": dashboards.workbook_id,
+        "grafana_endpoint": grafana.endpoint if grafana else None,
+        "monitor_workspace_id": grafana.monitor_workspace_id if grafana else None,
     }
 
 

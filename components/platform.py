@@ -16,8 +16,8 @@ from components.foundation import Foundation, build_foundation, lock_data
 from components.gateway.build import Gateway, build_gateway
 from components.identity.apps import Identity, IdentityArgs
 from components.identity.custom_roles import Where
-from components.observability.alerts import AlertsArgs, EndpointAlerts
 from components.observability.logs import Observability, ObservabilityArgs
+from components.observability.watch import Watch, Watched, WatchedEndpoint, build_watch
 from components.serving.batch import BatchEndpoint
 from components.serving.build import build_serving
 from components.serving.endpoint import Endpoint
@@ -37,7 +37,7 @@ class Platform:
     clusters: Clusters
     endpoints: dict[str, Endpoint]
     batch_endpoints: dict[str, BatchEndpoint]
-    alerts: dict[str, EndpointAlerts]
+    watch: Watch
     events: Events
     identity: Identity | None
     gateway: Gateway | None
@@ -61,9 +61,11 @@ def build(settings: Settings, project: str) -> Platform:
         EventsArgs(place=place, settings=settings.events, workspace_id=workspace.workspace_id, storage=storage),
     )
     identity = _identity(settings, place, foundation, events, serving.online)
+    watch = _watch(settings, place, seen, foundation, serving.online, events)
     gateway = build_gateway(settings, place, foundation, seen, serving.online, identity)
     gated = gateway.components if gateway else ()
-    lock_data(settings, place, foundation, seen, after=[events, identity, clusters, *serving.online.values(), *gated])
+    below = [events, identity, clusters, *watch.below_data, *serving.online.values(), *gated]
+    lock_data(settings, place, foundation, seen, after=below)
     return Platform(
         place=place,
         storage=storage,
@@ -72,7 +74,7 @@ def build(settings: Settings, project: str) -> Platform:
         clusters=clusters,
         endpoints=serving.online,
         batch_endpoints=serving.batch,
-        alerts=_alerts(settings, place, serving.online, seen),
+        watch=watch,
         events=events,
         identity=identity,
         gateway=gateway,
@@ -122,26 +124,30 @@ def _clusters(settings: Settings, place: Placement, foundation: Foundation) -> C
     return Clusters("cluster", args)
 
 
-def _alerts(
-    settings: Settings, place: Placement, endpoints: dict[str, Endpoint], seen: Observability
-) -> dict[str, EndpointAlerts]:
-    if not settings.alerts.enabled:
-        return {}
-    return {
-        use_case: EndpointAlerts(
-            f"alerts-{use_case}",
-            AlertsArgs(
-                place=place,
-                settings=settings.alerts,
-                use_case=use_case,
-                endpoint_name=settings.endpoints[use_case].name or place.names.endpoint(use_case),
-                endpoint_id=endpoint.endpoint_id,
-                log_analytics_id=seen.log_analytics_id,
-                action_group_id=seen.action_group_id,
-            ),
-        )
-        for use_case, endpoint in endpoints.items()
-    }
+def _watch(
+    settings: Settings,
+    place: Placement,
+    seen: Observability,
+    foundation: Foundation,
+    endpoints: dict[str, Endpoint],
+    events: Events,
+) -> Watch:
+    watched = Watched(
+        endpoints={
+            use_case: WatchedEndpoint(
+                name=settings.endpoints[use_case].name or place.names.endpoint(use_case),
+                id=each.endpoint_id,
+                address=each.scoring_uri,
+            )
+            for use_case, each in endpoints.items()
+        },
+        workspace_id=foundation.workspace.workspace_id,
+        storage_id=foundation.storage.account_id,
+        vault_id=foundation.workspace.vault_id,
+        registry_id=foundation.workspace.registry_id,
+        topic_id=events.topic_id,
+    )
+    return build_watch(settings, place, seen, watched)
 
 
 def _identity(

@@ -17,7 +17,12 @@ from components.fields import Block, Word, one_of
 from components.gateway.settings import GatewaySettings
 from components.identity.settings import IdentitySettings
 from components.network.settings import NetworkSettings
-from components.observability.settings import AlertSettings, LogSettings
+from components.observability.settings import (
+    AlertSettings,
+    AvailabilityTestSettings,
+    DashboardSettings,
+    LogSettings,
+)
 from components.regions import REGIONS
 from components.serving.settings import BatchEndpointSettings, EndpointSettings, Policy
 from components.workspace.settings import (
@@ -73,6 +78,8 @@ class Settings(Block):
     gates: QualityGates = Field(description="lowest metrics of a model")
     policy: Policy = Field(default_factory=RolloutPolicy, description="rollout policy of all endpoints")
     alerts: AlertSettings = AlertSettings()
+    availability_test: AvailabilityTestSettings = AvailabilityTestSettings()
+    dashboards: DashboardSettings = DashboardSettings()
     budget: BudgetSettings
     events: EventSettings = EventSettings()
     gateway: GatewaySettings = GatewaySettings()

@@ -33,8 +33,17 @@ class Observability(_Frozen):
     log_analytics_id: str
     log_analytics_customer_id: str
     app_insights_id: str
-    action_group_id: str
-    alert_ids: dict[str, str] = Field(default_factory=dict)
+    action_group_id: str = Field(description="the action group of what can wait, and of the budget")
+    action_group_ids: dict[str, str] = Field(default_factory=dict, description="by severity: sev1, sev2, sev3")
+    alert_ids: dict[str, str] = Field(
+        default_factory=dict, description="by use case and rule (churn-drift), or by rule (failed-jobs)"
+    )
+    availability_test_ids: dict[str, str] = Field(default_factory=dict, description="by use case")
+    saved_queries: tuple[str, ...] = Field(default=(), description="titles of the queries in the query pack")
+    query_pack_id: str | None = None
+    workbook_id: str | None = None
+    grafana_endpoint: str | None = Field(default=None, description="https URL of Managed Grafana")
+    monitor_workspace_id: str | None = Field(default=None, description="where Prometheus metrics go")
 
 
 class Events(_Frozen):

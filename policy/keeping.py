@@ -14,10 +14,12 @@ _TAGGED = frozenset(
         "resources:ResourceGroup", "storage:StorageAccount", "keyvault:Vault", "containerregistry:Registry",
         "operationalinsights:Workspace", "applicationinsights:Component", "managedidentity:UserAssignedIdentity",
         "machinelearningservices:Workspace", "machinelearningservices:Compute",
-        "machinelearningservices:OnlineEndpoint", "machinelearningservices:BatchEndpoint", "monitor:ActionGroup", "monitor:MetricAlert",
-        "monitor:ScheduledQueryRule", "eventgrid:Topic", "eventgrid:SystemTopic", "network:VirtualNetwork",
-        "network:NetworkSecurityGroup", "network:PrivateEndpoint", "cdn:Profile", "cdn:AFDEndpoint", "frontdoor:Policy",
-        "apimanagement:ApiManagementService",
+        "machinelearningservices:OnlineEndpoint", "machinelearningservices:BatchEndpoint", "monitor:ActionGroup",
+        "monitor:MetricAlert", "monitor:ScheduledQueryRule", "monitor:ActivityLogAlert",
+        "monitor:AzureMonitorWorkspace", "operationalinsights:QueryPack", "applicationinsights:Workbook",
+        "applicationinsights:WebTest", "dashboard:Grafana", "eventgrid:Topic", "eventgrid:SystemTopic",
+        "network:VirtualNetwork", "network:NetworkSecurityGroup", "network:PrivateEndpoint",
+        "cdn:Profile", "cdn:AFDEndpoint", "frontdoor:Policy", "apimanagement:ApiManagementService",
     }
 )  # fmt: skip
 LOG_DAYS = {"prod": 90}

@@ -27,6 +27,8 @@ class UsageSettings(Block):
     storage_gb: float = Field(default=50.0, ge=0, description="stored GB")
     private_gb: float = Field(default=100.0, ge=0, description="GB a month through private endpoints")
     logs_gb: float = Field(default=5.0, ge=0, description="ingested GB a month")
+    grafana_users: int = Field(default=5, ge=0, description="people who open Grafana in a month")
+    prometheus_million_samples: float = Field(default=50.0, ge=0, description="million Prometheus samples a month")
     key_vault_operations: int = Field(default=20_000, ge=0, description="a month")
     events: int = Field(default=50_000, ge=0, description="a month")
     gateway_requests: int = Field(default=1_000_000, ge=0, description="a month, through the gateway")

@@ -20,6 +20,10 @@ class Role(Enum):
     KEY_VAULT_CRYPTO_SERVICE_ENCRYPTION_USER = "e147488a-f6f5-4113-8e2d-b22465e65bf6"
     ACR_PULL = "7f951dda-4ed3-4680-a7ca-43fe172d538d"
     AZUREML_REGISTRY_USER = "1823dd4f-9b8c-4ab6-ab4e-7397a3684615"
+    MONITORING_READER = "43d0d8ad-25c7-4714-9337-8ba259a9fe05"
+    MONITORING_DATA_READER = "b0d8363b-8ddd-447d-831f-62ca05bff136"
+    GRAFANA_ADMIN = "22926164-76b3-42b3-bc55-97df8dab3e41"
+    GRAFANA_VIEWER = "60921a7e-fef1-4a43-9b16-a26c52ad4769"
     AZUREML_METRICS_WRITER = "635dd51f-9968-44d3-b7fb-6d9a6bd613ae"
     AZUREML_DATA_SCIENTIST = "f6c7c914-8db3-469d-8ca1-694a8f32e121"
     KEY_VAULT_SECRETS_USER = "4633458b-17de-408a-b874-0445c86b69e6"
@@ -38,6 +42,31 @@ def assign(  # noqa: PLR0913  # each is a part of an assignment, and named
     condition: str | None = None,
 ) -> pulumi.Resource:
     """Give `role` at `scope` to the service principal whose object id is `to`; `condition` takes some of it away."""
+    return _assignment(name, role, ("ServicePrincipal", to), scope, child(parent, place), place, condition)
+
+
+def assign_group(
+    name: str,
+    role: Role,
+    *,
+    to: pulumi.Input[str],
+    scope: pulumi.Input[str],
+    parent: pulumi.Resource,
+    place: Placement,
+) -> pulumi.Resource:
+    """Give `role` at `scope` to the people in the Entra group whose object id is `to`."""
+    return _assignment(name, role, ("Group", to), scope, child(parent, place), place, None)
+
+
+def _assignment(  # noqa: PLR0913  # an assignment has as many parts
+    name: str,
+    role: Role,
+    who: tuple[str, pulumi.Input[str]],
+    scope: pulumi.Input[str],
+    opts: pulumi.ResourceOptions,
+    place: Placement,
+    condition: str | None,
+) -> pulumi.Resource:
     from pulumi_azure_native import authorization
 
     definition = (
@@ -46,13 +75,13 @@ def assign(  # noqa: PLR0913  # each is a part of an assignment, and named
     assignment: pulumi.Resource = authorization.RoleAssignment(
         name,
         role_assignment_name=place.names.guid(name, role.value),
-        principal_id=to,
-        principal_type="ServicePrincipal",
+        principal_id=who[1],
+        principal_type=who[0],
         role_definition_id=definition,
         scope=scope,
         condition=condition,
         condition_version="2.0" if condition else None,
-        opts=child(parent, place),
+        opts=opts,
     )
     return assignment
 

@@ -175,6 +175,27 @@ BUILT_IN = (
         (_READ, "Microsoft.OperationalInsights/workspaces/search/action"),
     ),
     BuiltInRole(
+        "b0d8363b-8ddd-447d-831f-62ca05bff136",
+        "Monitoring Data Reader",
+        (),
+        (),
+        ("Microsoft.Monitor/accounts/data/metrics/read",),
+    ),
+    BuiltInRole(
+        "22926164-76b3-42b3-bc55-97df8dab3e41",
+        "Grafana Admin",
+        (),
+        (),
+        ("Microsoft.Dashboard/grafana/ActAsGrafanaAdmin/action",),
+    ),
+    BuiltInRole(
+        "60921a7e-fef1-4a43-9b16-a26c52ad4769",
+        "Grafana Viewer",
+        (),
+        (),
+        ("Microsoft.Dashboard/grafana/ActAsGrafanaViewer/action",),
+    ),
+    BuiltInRole(
         "3913510d-42f4-4e42-8a64-420c390055eb",
         "Monitoring Metrics Publisher",
         ("Microsoft.Insights/Register/Action", _GROUP_READ),

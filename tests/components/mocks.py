@@ -120,6 +120,17 @@ COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
     "monitor:ActionGroup": lambda name, given: {"name": given["actionGroupName"]},
     "monitor:MetricAlert": lambda name, given: {"name": given["ruleName"]},
     "monitor:ScheduledQueryRule": lambda name, given: {"name": given["ruleName"]},
+    "monitor:ActivityLogAlert": lambda name, given: {"name": given["activityLogAlertName"]},
+    "monitor:AzureMonitorWorkspace": lambda name, given: {"name": given["azureMonitorWorkspaceName"]},
+    "operationalinsights:QueryPack": lambda name, given: {"name": given["queryPackName"]},
+    "operationalinsights:Query": lambda name, given: {},
+    "applicationinsights:WebTest": lambda name, given: {"name": given["webTestName"]},
+    "applicationinsights:Workbook": lambda name, given: {"name": given["resourceName"]},
+    "dashboard:Grafana": lambda name, given: {
+        "name": given["workspaceName"],
+        "identity": {"type": "SystemAssigned", "principalId": f"principal-{name}"},
+        "properties": {**given["properties"], "endpoint": f"https://{given['workspaceName']}.grafana.azure.com"},
+    },
     "monitor:DiagnosticSetting": lambda name, given: {},
     "consumption:Budget": lambda name, given: {"name": given["budgetName"]},
     "eventgrid:Topic": lambda name, given: {
@@ -173,6 +184,15 @@ class Recorder(pulumi.runtime.Mocks):
         raise AssertionError(f"unknown function {args.token}")
 
 
+def _plain(value: Any) -> Any:
+    """Inputs as the provider is given them: with secrets' values."""
+    if pulumi.runtime.rpc.is_rpc_secret(value):
+        value = pulumi.runtime.rpc.unwrap_rpc_secret(value)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
 class RecordingMonitor(pulumi_mocks.MockMonitor):
     """The mock monitor forgets options; this one keeps them."""
 
@@ -184,7 +204,7 @@ class RecordingMonitor(pulumi_mocks.MockMonitor):
         known[request.name] = Declared(
             type=request.type.removeprefix("azure-native:"),
             name=request.name,
-            inputs=pulumi.runtime.rpc.deserialize_properties(request.object, keep_unknowns=True),
+            inputs=_plain(pulumi.runtime.rpc.deserialize_properties(request.object, keep_unknowns=True)),
             parent=request.parent.rsplit("::", 1)[-1],
             protect=request.protect,
             ignore_changes=tuple(request.ignoreChanges),

@@ -303,6 +303,55 @@ def test_components_are_kept_by_version_and_used_by_name(ws: MlWorkspace, folder
     assert (folder / "got/named-outputs/said/hello.txt").read_text() == "2 Ada\n"
 
 
+def test_outputs_with_a_name_become_data_assets_and_models(ws: MlWorkspace, tmp_path: Path) -> None:
+    from azure.ai.ml import Output
+    from azure.ai.ml.dsl import pipeline
+
+    make = shell(
+        "echo rows > ${{outputs.rows}}/rows.txt; echo weights > ${{outputs.model}}/weights.txt; echo one > ${{outputs.own}}",
+        outputs={name: Output(type=kind) for name, kind in (("rows", "uri_folder"), ("model", "custom_model"), ("own", "uri_file"))},
+    )  # fmt: skip
+
+    @pipeline(compute="pool")
+    def whole() -> dict[str, Any]:
+        made = make()
+        made.outputs.own = Output(type="uri_file", name="own-file", version="5")
+        return {"rows": made.outputs.rows, "model": made.outputs.model}
+
+    job = whole()
+    job.outputs.rows = Output(type="uri_folder", name="made-rows")
+    job.outputs.model = Output(type="custom_model", name="made-model", version="3")
+    name = ws.client.jobs.create_or_update(job).name
+    until(ws, name, "Completed")
+    rows = ws.client.data.get("made-rows", version="1")
+    assert (rows.type, rows.path.endswith(f"{name}/rows/")) == ("uri_folder", True)
+    ws.client.models.download("made-model", version="3", download_path=tmp_path)
+    assert [each.read_text() for each in tmp_path.rglob("weights.txt")] == ["weights\n"]
+    assert ws.client.data.get("own-file", version="5").type == "uri_file"
+
+
+def test_a_pipeline_can_be_tagged_and_archived_and_is_deleted_with_its_steps(ws: MlWorkspace) -> None:
+    from azure.ai.ml.dsl import pipeline
+
+    @pipeline(compute="pool")
+    def whole() -> None:
+        shell("true")()
+
+    job = ws.client.jobs.create_or_update(whole())
+    until(ws, job.name, "Completed")
+    (step,) = children(ws, job.name).values()
+    assert ws.client.jobs.update(job.name, tags={"kept": "no"}).tags["kept"] == "no"
+    ws.client.jobs.archive(job.name)
+    assert job.name not in {each.name for each in ws.client.jobs.list()}
+    assert ws.rest("GET", f"/jobs/{step.name}").json()["properties"] is None
+    assert ws.rest("DELETE", f"/jobs/{job.name}").status_code == 202
+    for _ in range(50):
+        if ws.rest("GET", f"/jobs/{step.name}").status_code == 404:
+            break
+        time.sleep(0.1)
+    assert {ws.rest("GET", f"/jobs/{each}").status_code for each in (step.name, job.name)} == {404}
+
+
 # What is refused
 
 

@@ -118,6 +118,10 @@ def linked(*groups: str) -> list[Resource]:
     return [of("network:PrivateEndpoint", privateLinkServiceConnections=[{"groupIds": [each]}]) for each in groups]
 
 
+def logged(target: str) -> Resource:
+    return of("monitor:DiagnosticSetting", resourceUri=f"/subscriptions/s/resourceGroups/g/providers/{target}")
+
+
 WORKSPACE = of("machinelearningservices:Workspace", protect=True)
 ENDPOINT = of("machinelearningservices:OnlineEndpoint", protect=True)
 STACK = "pulumi:pulumi:Stack"
@@ -127,6 +131,10 @@ STACKS: list[tuple[str, list[Resource], list[Resource]]] = [
     ("prod-budget", [of("consumption:Budget")], [of("consumption:Budget", notifications=UNKNOWN)]),
     ("prod-alerts", [ENDPOINT], [ENDPOINT, of("monitor:MetricAlert", enabled=True, actions=[{"actionGroupId": "x"}])]),
     ("prod-alerts", [ENDPOINT, of("monitor:MetricAlert", enabled=False, actions=[{}])], []),
+    ("prod-action-groups", [of("monitor:ActionGroup", enabled=True, emailReceivers=[])], [of("monitor:ActionGroup", emailReceivers=[{"name": "a"}])]),
+    ("prod-action-groups", [of("monitor:ActionGroup", enabled=False, emailReceivers=[{"name": "a"}])], [of("monitor:ActionGroup", webhookReceivers=UNKNOWN)]),
+    ("prod-audited", [of("keyvault:Vault")], [of("keyvault:Vault"), logged("Microsoft.KeyVault/vaults/v")]),
+    ("prod-audited", [of("storage:StorageAccount"), logged("Microsoft.KeyVault/vaults/v")], [of("storage:StorageAccount"), of("monitor:DiagnosticSetting", resourceUri=UNKNOWN)]),
     ("prod-two-instances", [of(STACK, endpoint_instance_counts={"churn": 1.0})], [of(STACK, endpoint_instance_counts={"churn": 2.0})]),
     ("prod-two-instances", [of(STACK), ENDPOINT], [of(STACK, endpoint_instance_counts=UNKNOWN), ENDPOINT]),
     ("prod-private-endpoints", [WORKSPACE, *linked("blob", "vault")], [WORKSPACE, *linked("amlworkspace", "blob", "vault", "registry")]),

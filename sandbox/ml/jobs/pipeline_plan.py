@@ -230,6 +230,8 @@ def _outputs(scope: Scope, where: str, node: Mapping[str, Any], component: Compo
             "jobOutputType": port.type,
             "mode": str(entry.get("mode") or "ReadWriteMount"),
             "uri": uri or default_output(child, name, scope.datastore),
+            "assetName": entry.get("assetName") or entry.get("asset_name") or entry.get("name"),
+            "assetVersion": entry.get("assetVersion") or entry.get("asset_version") or entry.get("version"),
         }
     return made
 

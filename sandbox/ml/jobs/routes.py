@@ -114,6 +114,14 @@ async def cancel_job(call: Call) -> Response:
     return Response(status_code=202, headers=operation.headers(call.request))
 
 
+def _remove(call: Call, job: Resource) -> None:
+    """With its children."""
+    for each in call.arm.children(call.workspace.id, records.TYPE):
+        if each.private.get("parent") == job.name:
+            _remove(call, each)
+    call.arm.delete(job.id)
+
+
 async def delete_job(call: Call) -> Response:
     job = call.arm.get(call.id("jobs", call["job"]))
     if job is None:
@@ -122,7 +130,7 @@ async def delete_job(call: Call) -> Response:
         raise user_error(f"Job {job.name} is {job.properties['status']}; cancel it before it is deleted.", 409)
 
     async def remove() -> None:
-        call.arm.delete(job.id)
+        _remove(call, job)
 
     operation = call.arm.operations.start(remove(), job.id, on_failed=lambda _: None)
     return Response(status_code=202, headers=operation.headers(call.request))

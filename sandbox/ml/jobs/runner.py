@@ -19,6 +19,7 @@ from sandbox.ml.jobs.nodes import Nodes
 from sandbox.ml.jobs.pipeline import PipelineWork
 from sandbox.ml.jobs.pipeline_plan import PipelinePlan
 from sandbox.ml.jobs.process import end_survivor, kill_group
+from sandbox.ml.jobs.registering import register_outputs
 from sandbox.ml.jobs.spec import CommandSpec
 from sandbox.ml.jobs.sweep import SweepWork
 from sandbox.ml.jobs.sweep_spec import SweepSpec
@@ -115,6 +116,7 @@ class JobRunner:
         key = job_id.lower()
         try:
             await work()
+            await register_outputs(self._ml, workspace, self.book.get(job_id))
         except asyncio.CancelledError:
             reason = self._reasons.get(key, "The job's workspace was deleted.")
             if reason == _STOPPED:

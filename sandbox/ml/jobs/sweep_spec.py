@@ -99,9 +99,9 @@ class SweepSpec:
                 **(shared.get("inputs") or {}),
                 **{key: {"jobInputType": LITERAL, "value": value} for key, value in values.items() if key in wanted},
             },
-            # Each trial keeps its own: an address given for the sweep is for the best trial's.
+            # Each trial keeps its own: an address or name given for the sweep is for the best trial's.
             "outputs": {
-                key: {**(entry or {}), "uri": None} for key, entry in (shared.get("outputs") or {}).items()
+                key: {**(entry or {}), "uri": None, "assetName": None} for key, entry in (shared.get("outputs") or {}).items()
             },
             "limits": {"jobLimitsType": "Command", "timeout": timeout},
             "tags": {"hyperparameters": hyperparameters, "_aml_system_hyperparameters": hyperparameters},

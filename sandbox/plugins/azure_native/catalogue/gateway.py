@@ -28,7 +28,7 @@ ROWS = (
     ),
     row("apimanagement:Api", f"{_SERVICE}/apis/{{apiId}}"),
     row("apimanagement:ApiPolicy", f"{_SERVICE}/apis/{{apiId}}/policies/{{policyId}}"),
-    row("apimanagement:Backend", f"{_SERVICE}/backends/{{backendId}}", inner_properties=True),
+    row("apimanagement:Backend", f"{_SERVICE}/backends/{{backendId}}", laid_out=True),
     row("apimanagement:Diagnostic", f"{_SERVICE}/diagnostics/{{diagnosticId}}"),
     row("apimanagement:Logger", f"{_SERVICE}/loggers/{{loggerId}}"),
     row("apimanagement:NamedValue", f"{_SERVICE}/namedValues/{{namedValueId}}", inner=("tags",)),
