@@ -46,8 +46,10 @@ format: $(STAMP) ## Format and mend what can be
 bench: setup ## Speed beside rivals, as ratios; out/bench/*.json
 	@$(BIN)/python -m bench
 
-docs: $(STAMP) ## Regenerate docs/commands.md
+docs: $(STAMP) ## Regenerate docs/commands.md, docs/outputs.md and the architecture picture
 	@$(BIN)/python tools/commands_doc.py
+	@$(BIN)/python tools/outputs_doc.py
+	@$(BIN)/python tools/architecture_picture.py
 
 locks: $(STAMP) ## Lock requirements/*.in anew
 	@for name in bootstrap dev; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from components.events.topics import queued
 from components.gateway.subnet import gateway_subnet
 from components.network.private_endpoints import PrivateEndpoints, PrivateEndpointsArgs
 from components.network.reach import reach_of
-from components.network.vnet import Network, NetworkArgs
+from components.network.vnet import FEATURE_ZONES, ZONES, Network, NetworkArgs
 from components.observability.logs import Observability
 from components.settings import Settings
 from components.workspace.encryption import Encryption, EncryptionArgs
@@ -50,9 +50,9 @@ def build_foundation(settings: Settings, place: Placement, seen: Observability) 
     """Declare the stack's foundation."""
     network = None
     if settings.network.enabled:
-        network = Network(
-            "network", NetworkArgs(place=place, settings=settings.network, uses={"gateway": gateway_subnet(settings)})
-        )
+        groups = (*ZONES, *(FEATURE_ZONES if settings.feature_store.enabled else ()))
+        uses = {"gateway": gateway_subnet(settings)}
+        network = Network("network", NetworkArgs(place=place, settings=settings.network, groups=groups, uses=uses))
     encryption = _encryption(settings, place)
     storage = _storage(settings, place, encryption)
     workspace = _workspace(settings, place, storage, seen, encryption)
@@ -143,6 +143,7 @@ def _model_registry(settings: Settings, place: Placement, workspace: Workspace) 
         place=place,
         settings=settings.model_registry,
         reach=reach_of(settings),
+        holder=workspace.identity,
         principal_id=workspace.principal_id,
     )
     return ModelRegistry("model-registry", args)
@@ -172,8 +173,9 @@ def lock_data(
     foundation: Foundation,
     seen: Observability,
     after: Sequence[pulumi.Resource | None],
+    more: Mapping[str, pulumi.Input[str]] | None = None,
 ) -> Locks | None:
-    """Lock what holds data, once all that is `after` is made; None where the stack does not ask for it."""
+    """Lock what holds data, and `more` by name, once all that is `after` is made; None where the stack does not ask for it."""
     if not settings.lock_data:
         return None
     targets: dict[str, pulumi.Input[str]] = {
@@ -186,6 +188,7 @@ def lock_data(
         targets["key-vault"] = foundation.encryption.key.vault_id
     if foundation.model_registry is not None and settings.model_registry.create:
         targets["model-registry"] = foundation.model_registry.registry_id
+    targets |= more or {}
     below = (
         foundation.storage,
         foundation.workspace,

@@ -75,6 +75,8 @@ RULES: dict[str, Rule] = {
         Rule("private endpoint", 2, 64, r"[A-Za-z0-9][\w.-]*\w", "letters, digits, _ - ., starting with a letter or digit", Scope.GROUP),
         Rule("model registry", 3, 33, r"[A-Za-z0-9][\w-]*", "letters, digits, hyphens and underscores, starting with a letter or digit", Scope.GLOBAL),
         Rule("datastore", 1, 255, r"\w+", "letters, digits and underscores", Scope.PARENT, "_"),
+        Rule("managed redis", 1, 60, r"[A-Za-z0-9](?:[A-Za-z0-9]|-(?=[A-Za-z0-9]))*", "letters, digits and single inner hyphens", Scope.REGION),
+        Rule("load test", 1, 64, r"[A-Za-z0-9][\w-]*", "letters, digits, hyphens and underscores, starting with a letter or digit", Scope.GROUP),
         Rule("front door profile", 1, 260, r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?", "letters, digits and inner hyphens", Scope.GROUP),
         Rule("front door endpoint", 1, 46, r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?", "letters, digits and inner hyphens", Scope.GLOBAL),
         Rule("firewall policy", 1, 128, r"[A-Za-z][A-Za-z0-9]*", "letters and digits, starting with a letter", Scope.GROUP, ""),

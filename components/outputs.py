@@ -33,6 +33,8 @@ def document(settings: Settings, platform: Platform, project: str) -> dict[str, 
         "location": settings.location,
         **_parts(platform),
         **foundation_outputs(platform.foundation),
+        "feature_store": platform.features.document() if platform.features else None,
+        "load_testing": platform.load_testing.document() if platform.load_testing else None,
         "clusters": {
             name: {
                 "name": name,
@@ -168,6 +170,9 @@ def export(values: Mapping[str, Any]) -> None:
         "topic_endpoint": values["events"]["topic_endpoint"],
         "container_registry_name": values["container_registry"]["name"],
         "model_registry_name": (values["model_registry"] or {}).get("name", ""),
+        "feature_store_name": (values["feature_store"] or {}).get("name", ""),
+        "online_store_host": (values["feature_store"] or {}).get("online_host", ""),
+        "load_testing_name": (values["load_testing"] or {}).get("name", ""),
         "vnet_id": values["network"].get("vnet_id", ""),
         "batch_endpoint_names": {name: each["name"] for name, each in values["batch_endpoints"].items()},
         "cluster_names": sorted(values["clusters"]),

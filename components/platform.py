@@ -12,6 +12,8 @@ from components.config import names_of
 from components.cost.budget import Budget, BudgetArgs
 from components.cost.prices import estimate, over_budget
 from components.events.topics import Events, EventsArgs
+from components.feature_store.build import Features, FeaturesArgs, build_features, build_load_testing
+from components.feature_store.load_testing import LoadTesting
 from components.foundation import Foundation, build_foundation, lock_data
 from components.gateway.build import Gateway, build_gateway
 from components.identity.apps import Identity, IdentityArgs
@@ -42,6 +44,8 @@ class Platform:
     identity: Identity | None
     gateway: Gateway | None
     foundation: Foundation
+    features: Features | None
+    load_testing: LoadTesting | None
 
 
 def build(settings: Settings, project: str) -> Platform:
@@ -61,11 +65,18 @@ def build(settings: Settings, project: str) -> Platform:
         EventsArgs(place=place, settings=settings.events, workspace_id=workspace.workspace_id, storage=storage),
     )
     identity = _identity(settings, place, foundation, events, serving.online)
+    features = build_features(
+        settings,
+        FeaturesArgs(place=place, foundation=foundation, seen=seen, clusters=clusters, endpoints=serving.online),
+    )
     watch = _watch(settings, place, seen, foundation, serving.online, events)
     gateway = build_gateway(settings, place, foundation, seen, serving.online, identity)
-    gated = gateway.components if gateway else ()
-    below = [events, identity, clusters, *watch.below_data, *serving.online.values(), *gated]
-    lock_data(settings, place, foundation, seen, after=below)
+    below = [events, identity, clusters, *watch.below_data, *serving.online.values()]
+    if features:
+        below += features.components
+    if gateway:
+        below += gateway.components
+    lock_data(settings, place, foundation, seen, after=below, more=features.holds_data if features else None)
     return Platform(
         place=place,
         storage=storage,
@@ -79,6 +90,8 @@ def build(settings: Settings, project: str) -> Platform:
         identity=identity,
         gateway=gateway,
         foundation=foundation,
+        features=features,
+        load_testing=build_load_testing(settings, place, serving.online),
     )
 
 

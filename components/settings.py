@@ -13,6 +13,7 @@ from components.compute.settings import ClusterSettings
 from components.config_errors import snake_keys
 from components.cost.settings import BudgetSettings, UsageSettings
 from components.events.settings import EventSettings
+from components.feature_store.settings import FeatureStoreSettings, LoadTestingSettings
 from components.fields import Block, Word, one_of
 from components.gateway.settings import GatewaySettings
 from components.identity.settings import IdentitySettings
@@ -75,6 +76,8 @@ class Settings(Block):
     batch_endpoints: dict[Word, BatchEndpointSettings] = Field(
         default_factory=dict, description="by use case: endpoints that score files"
     )
+    feature_store: FeatureStoreSettings = FeatureStoreSettings()
+    load_testing: LoadTestingSettings = LoadTestingSettings()
     gates: QualityGates = Field(description="lowest metrics of a model")
     policy: Policy = Field(default_factory=RolloutPolicy, description="rollout policy of all endpoints")
     alerts: AlertSettings = AlertSettings()

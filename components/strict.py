@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from components import naming
 from components.config_errors import Problem, missing
+from components.feature_store.problems import problems_of_features
 from components.gateway.problems import problems_of_gateway
 from components.network.problems import problems_of_network
 from components.observability.problems import problems_of_observability
@@ -24,6 +25,7 @@ def problems_of(settings: Settings) -> list[Problem]:
         *problems_of_network(settings),
         *problems_of_observability(settings),
         *problems_of_serving(settings),
+        *problems_of_features(settings),
         *problems_of_gateway(settings),
     ]
     if settings.environment == "prod":

@@ -19,6 +19,7 @@ _TAGGED = frozenset(
         "monitor:AzureMonitorWorkspace", "operationalinsights:QueryPack", "applicationinsights:Workbook",
         "applicationinsights:WebTest", "dashboard:Grafana", "eventgrid:Topic", "eventgrid:SystemTopic",
         "network:VirtualNetwork", "network:NetworkSecurityGroup", "network:PrivateEndpoint",
+        "redisenterprise:RedisEnterprise", "loadtestservice:LoadTest",
         "cdn:Profile", "cdn:AFDEndpoint", "frontdoor:Policy", "apimanagement:ApiManagementService",
     }
 )  # fmt: skip
@@ -43,6 +44,7 @@ def priced(type_: str, props: Mapping[str, Any], environment: str) -> Iterator[s
         "machinelearningservices:Compute": ("properties.properties.vmSize", training_sizes()),
         "storage:StorageAccount": ("sku.name", tuple(book.storage_gb_month)),
         "containerregistry:Registry": ("sku.name", tuple(book.registry_day)),
+        "redisenterprise:RedisEnterprise": ("sku.name", tuple(book.redis_hour)),
         "apimanagement:ApiManagementService": ("sku.name", tuple(book.gateway.api_management_month)),
     }
     if type_ in checks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from policy.model import UNKNOWN, Finding, Resource, StackRule, at, listed
@@ -20,7 +21,7 @@ _PRECIOUS = (
 _AUDITED = {
     "keyvault:Vault": "/microsoft.keyvault/vaults/",
     "storage:StorageAccount": "/microsoft.storage/storageaccounts/",
-    "machinelearningservices:Workspace": "/microsoft.machinelearningservices/workspaces/",
+    "machinelearningservices:Workspace": r"/microsoft.machinelearningservices/workspaces/[^/]+$",  # an endpoint's own is another
     "containerregistry:Registry": "/microsoft.containerregistry/registries/",
 }
 _RECEIVERS = (
@@ -63,11 +64,11 @@ def action_groups(resources: Sequence[Resource]) -> Iterator[Finding]:
 
 def audited(resources: Sequence[Resource]) -> Iterator[Finding]:
     """It can be found out who read what: each kind that holds data or secrets has a diagnostic setting."""
-    targets = [str(at(each.props, "resourceUri")).lower() for each in _of(resources, "monitor:DiagnosticSetting")]
-    if str(UNKNOWN) in targets:
-        return  # ids are known after the first update; then the rule looks
+    targets = [at(each.props, "resourceUri") for each in _of(resources, "monitor:DiagnosticSetting")]
+    if any(target is UNKNOWN or target is None for target in targets):
+        return  # ids are known after the first update, and left out before; then the rule looks
     for type_, provider in _AUDITED.items():
-        if _of(resources, type_) and not any(provider in target for target in targets):
+        if _of(resources, type_) and not any(re.search(provider, str(target).lower()) for target in targets):
             yield Finding(f"no diagnostic setting for {type_}; set `logs.audit: true`")
 
 

@@ -35,6 +35,8 @@ OPTIONS: dict[str, Any] = {
             "publicNetworkAccess": False,
         }
     },
+    "featureStore": {"enabled": True},
+    "loadTesting": {"enabled": True},
     "lockData": True,
     "gateway": {
         "enabled": True,

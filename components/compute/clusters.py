@@ -37,16 +37,19 @@ class ClustersArgs:
 class Clusters(pulumi.ComponentResource):
     """Azure ML compute clusters, and the one identity that their jobs run as: a further cluster is one more resource.
 
-    Output: `cluster_ids` by name.
+    Outputs: `cluster_ids` by name, `identity`.
     """
 
     cluster_ids: dict[str, pulumi.Output[str]]
+    identity: ManagedIdentity
 
     def __init__(self, name: str, args: ClustersArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("rollouts:platform:Clusters", name, None, opts)
         self._name, self._args = name, args
-        identity = self._build_identity()
-        self.cluster_ids = {each: self._build(each, settings, identity) for each, settings in args.clusters.items()}
+        self.identity = self._build_identity()
+        self.cluster_ids = {
+            each: self._build(each, settings, self.identity) for each, settings in args.clusters.items()
+        }
         self.register_outputs({"cluster_ids": self.cluster_ids})
 
     def _build_identity(self) -> ManagedIdentity:

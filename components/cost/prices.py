@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.feature_store.costs import feature_lines
 from components.gateway.costs import gateway_lines
 from components.network.costs import model_registry_lines, network_lines
 from components.observability.costs import observability_lines
@@ -74,6 +75,12 @@ class NetworkPrices(_Frozen):
     firewall_hour: dict[str, Usd]
 
 
+class LoadTestingPrices(_Frozen):
+    resource_month: Usd
+    included_hours: float
+    virtual_user_hour: Usd
+
+
 class GatewayPrices(_Frozen):
     front_door_month: Usd
     front_door_per_10k_requests: Usd
@@ -92,6 +99,8 @@ class PriceBook(_Frozen):
     storage_gb_month: dict[str, Usd]
     registry_day: dict[str, Usd]
     network: NetworkPrices
+    redis_hour: dict[str, Usd]
+    load_testing: LoadTestingPrices
     gateway: GatewayPrices
     key_vault_per_10k_operations: Usd
     log_analytics: LogPrices
@@ -131,6 +140,7 @@ def estimate(settings: Settings, book: PriceBook | None = None) -> Cost:
     lines += [_storage(settings, book), _registry(settings, book), _key_vault(settings, book)]
     lines += [*observability_lines(settings, book), _events(settings, book)]
     lines += [*network_lines(settings, book), *model_registry_lines(settings, book), *gateway_lines(settings, book)]
+    lines += feature_lines(settings, book)
     return Cost(
         monthly_usd=round(sum(line.monthly_usd for line in lines), 2),
         budget_usd=settings.budget.monthly_usd,

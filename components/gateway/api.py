@@ -11,6 +11,7 @@ from components.base import Placement, child
 from components.gateway import openapi
 from components.gateway.policy_xml import PolicyArgs, policy_xml
 from components.gateway.settings import ApiManagementSettings, GatewayEndpointSettings
+from components.identity.define import Defined
 from components.identity.roles import Role, assign
 
 
@@ -34,9 +35,8 @@ class ScoringApiArgs:
     #: The stack's Key Vault, and its address; for endpoints with a key.
     vault_id: pulumi.Input[str]
     vault_name: str
-    #: The definition of the role that may score, and what makes it; for endpoints with identities.
-    scorer_role_id: str
-    scorer_role: pulumi.Resource | None
+    #: The role that may score; for endpoints with identities.
+    scorer: Defined | None
 
 
 class ScoringApi(pulumi.ComponentResource):
@@ -50,25 +50,12 @@ class ScoringApi(pulumi.ComponentResource):
         self._common = {"service_name": args.service_name, "resource_group_name": args.place.resource_group}
         self.path = args.settings.path or args.use_case
         key = self._build_key() if args.settings.key_secret else None
-        if key is None:
-            self._build_role()
+        if key is None and args.scorer is not None:
+            to, scope = args.principal_id, args.endpoint_id
+            args.scorer.assign(f"{name}-scorer", to=to, scope=scope, parent=self, kind="ServicePrincipal")
         backend = self._build_backend()
         self._build_policy(self._build_api(), backend, key)
         self.register_outputs({"path": self.path})
-
-    def _build_role(self) -> None:
-        from pulumi_azure_native import authorization
-
-        args, name = self._args, f"{self._name}-scorer"
-        authorization.RoleAssignment(
-            name,
-            role_assignment_name=args.place.names.guid(name),
-            principal_id=args.principal_id,
-            principal_type="ServicePrincipal",
-            role_definition_id=args.scorer_role_id,
-            scope=args.endpoint_id,
-            opts=child(self, args.place, after=[args.scorer_role] if args.scorer_role else ()),
-        )
 
     def _build_key(self) -> Any:
         """The key stays in the vault; API Management reads it there, and reads it again when it is rotated."""

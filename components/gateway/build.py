@@ -86,8 +86,7 @@ def build_gateway(
         front_door_id=door.front_door_id,
         vault_id=foundation.workspace.vault_id,
         vault_name=place.names.of("key vault"),
-        scorer_role_id=identity.role_ids.get(SCORER.key, "") if identity else "",
-        scorer_role=identity.definitions.get(SCORER.key) if identity else None,
+        scorer=identity.roles.get(SCORER.key) if identity else None,
     )
     apis = {name: _api(settings, name, endpoints[name], common) for name in exposed(settings)}
     return Gateway(front_door=door, api_management=service, apis=apis)

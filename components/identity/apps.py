@@ -18,6 +18,7 @@ from components.identity.custom_roles import (
     CustomRole,
     Where,
 )
+from components.identity.define import Defined, define
 from components.identity.settings import IdentitySettings
 
 #: What Entra ID asks of a token that is exchanged.
@@ -56,51 +57,22 @@ class Identity(pulumi.ComponentResource):
 
     client_ids: dict[str, pulumi.Output[str]]
     role_ids: dict[str, str]
-    #: What makes the roles, for those that assign them elsewhere.
-    definitions: dict[str, pulumi.Resource]
+    #: For those that assign them elsewhere.
+    roles: dict[str, Defined]
 
     def __init__(self, name: str, args: IdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("rollouts:platform:Identity", name, None, opts)
         self._name, self._args = name, args
-        self.role_ids = {}
         asked = ((SCALER, args.scales), (SCORER, args.scores_by_identity))
         roles = (*CUSTOM_ROLES, *(role for role, wanted in asked if wanted))
-        self.definitions = {role.key: self._define(role) for role in roles}
+        self.roles = {role.key: define(f"{name}-{role.key}", role, parent=self, place=args.place) for role in roles}
+        self.role_ids = {key: defined.id for key, defined in self.roles.items()}
         self.client_ids = {}
         self._build_app("operator", OPERATOR, operator_trusts(args.settings))
         self._build_app("previewer", PREVIEWER, previewer_trusts(args.settings))
         for group in args.settings.readers:
             self._assign(f"reader-{group}", READER, group, "Group")
         self.register_outputs({"client_ids": self.client_ids, "role_ids": self.role_ids})
-
-    def _define(self, role: CustomRole) -> pulumi.Resource:
-        from pulumi_azure_native import authorization
-
-        place = self._args.place
-        guid = place.names.guid("role", role.key)
-        self.role_ids[role.key] = (
-            f"/subscriptions/{place.subscription_id}/providers/Microsoft.Authorization/roleDefinitions/{guid}"
-        )
-        made: pulumi.Resource = authorization.RoleDefinition(
-            f"{self._name}-{role.key}",
-            role_definition_id=guid,
-            # A directory has each name once, and one directory may hold several stacks.
-            role_name=f"{role.title} ({place.names.workload}-{place.names.stack})",
-            role_type="CustomRole",
-            description=role.description,
-            permissions=[
-                authorization.PermissionArgs(
-                    actions=list(role.actions),
-                    not_actions=[],
-                    data_actions=list(role.data_actions),
-                    not_data_actions=[],
-                )
-            ],
-            assignable_scopes=[place.group_id],
-            scope=place.group_id,
-            opts=child(self, place),
-        )
-        return made
 
     def _build_app(self, app: str, role: CustomRole, trusts: tuple[Trust, ...]) -> None:
         """Nobody to trust, no app."""
@@ -138,7 +110,7 @@ class Identity(pulumi.ComponentResource):
                     f"{app}-at-identity-{use_case}", role, principal.object_id, "ServicePrincipal", identity
                 )
             for also, suffix in ((SCALER, "scaling"), (SCORER, "scoring")):
-                if also.key in self.definitions:
+                if also.key in self.roles:
                     self._assign(f"{app}-{suffix}", also, principal.object_id, "ServicePrincipal")
 
     def _assign(self, who: str, role: CustomRole, principal_id: pulumi.Input[str], kind: str) -> None:
@@ -148,18 +120,7 @@ class Identity(pulumi.ComponentResource):
     def _assign_at(
         self, what: str, role: CustomRole, principal_id: pulumi.Input[str], kind: str, scope: pulumi.Input[str]
     ) -> None:
-        from pulumi_azure_native import authorization
-
-        place, name = self._args.place, f"{self._name}-{what}"
-        authorization.RoleAssignment(
-            name,
-            role_assignment_name=place.names.guid(name, role.key),
-            principal_id=principal_id,
-            principal_type=kind,
-            role_definition_id=self.role_ids[role.key],
-            scope=scope,
-            opts=child(self, place, after=[self.definitions[role.key]]),
-        )
+        self.roles[role.key].assign(f"{self._name}-{what}", to=principal_id, scope=scope, parent=self, kind=kind)
 
 
 def operator_trusts(settings: IdentitySettings) -> tuple[Trust, ...]:

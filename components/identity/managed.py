@@ -58,6 +58,7 @@ def managed_identity(
             scope=grant.scope,
             parent=parent,
             place=place,
+            holder=identity,
             condition=grant.condition,
         )
         for grant in grants

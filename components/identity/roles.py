@@ -26,6 +26,8 @@ class Role(Enum):
     GRAFANA_VIEWER = "60921a7e-fef1-4a43-9b16-a26c52ad4769"
     AZUREML_METRICS_WRITER = "635dd51f-9968-44d3-b7fb-6d9a6bd613ae"
     AZUREML_DATA_SCIENTIST = "f6c7c914-8db3-469d-8ca1-694a8f32e121"
+    READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
+    NETWORK_CONNECTION_APPROVER = "b556d68e-0be0-4f35-a333-ad7ee1ce17ea"
     KEY_VAULT_SECRETS_USER = "4633458b-17de-408a-b874-0445c86b69e6"
     MONITORING_METRICS_PUBLISHER = "3913510d-42f4-4e42-8a64-420c390055eb"
     KEY_VAULT_ADMINISTRATOR = "00482a5a-887f-4fb3-b363-3b7fe8e74483"
@@ -39,10 +41,19 @@ def assign(  # noqa: PLR0913  # each is a part of an assignment, and named
     scope: pulumi.Input[str],
     parent: pulumi.Resource,
     place: Placement,
+    holder: pulumi.Resource | None = None,
     condition: str | None = None,
 ) -> pulumi.Resource:
-    """Give `role` at `scope` to the service principal whose object id is `to`; `condition` takes some of it away."""
-    return _assignment(name, role, ("ServicePrincipal", to), scope, child(parent, place), place, condition)
+    """Give `role` at `scope` to the service principal whose object id is `to`; `condition` takes some of it away.
+
+    `holder`: the resource that the principal comes from. An update of it leaves the principal as it is, which a preview
+    can't know; a new one has another, and is assigned the role anew.
+    """
+    opts = pulumi.ResourceOptions.merge(
+        child(parent, place, ignore=["principalId"] if holder else ()),
+        pulumi.ResourceOptions(replace_with=[holder] if holder else None),
+    )
+    return _assignment(name, role, ("ServicePrincipal", to), scope, opts, place, condition)
 
 
 def assign_group(

@@ -20,6 +20,12 @@ ZONES: dict[str, tuple[str, ...]] = {
     "registry": ("privatelink.azurecr.io",),
     "amlworkspace": ("privatelink.api.azureml.ms", "privatelink.notebooks.azure.net"),
 }
+#: Likewise, for what is an option.
+FEATURE_ZONES: dict[str, tuple[str, ...]] = {
+    "dfs": ("privatelink.dfs.core.windows.net",),
+    "redisEnterprise": ("privatelink.redis.azure.net",),
+}
+ALL_ZONES = ZONES | FEATURE_ZONES
 _LAST_PRIORITY = 4096
 
 
@@ -35,6 +41,8 @@ class SubnetUse:
 class NetworkArgs:
     place: Placement
     settings: NetworkSettings
+    #: Keys of ALL_ZONES: what the stack has private endpoints for.
+    groups: tuple[str, ...] = tuple(ZONES)
     #: By subnet; those that are not here need nothing more.
     uses: Mapping[str, SubnetUse] = field(default_factory=dict)
 
@@ -55,7 +63,7 @@ class Network(pulumi.ComponentResource):
         vnet = self._build_vnet()
         self.vnet_id = vnet.id
         self.subnet_ids = self._build_subnets(vnet)
-        names = sorted({zone for zones in ZONES.values() for zone in zones})
+        names = sorted({zone for group in args.groups for zone in ALL_ZONES[group]})
         self.zone_ids = {zone: self._build_zone(zone, vnet) for zone in names}
         self.register_outputs({"vnet_id": self.vnet_id, "subnet_ids": self.subnet_ids})
 

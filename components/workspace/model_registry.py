@@ -20,7 +20,8 @@ class ModelRegistryArgs:
     place: Placement
     settings: ModelRegistrySettings
     reach: Reach
-    #: Object id of the workspace's identity: it may read and publish models.
+    #: The workspace's identity, and its object id: it may read and publish models.
+    holder: pulumi.Resource
     principal_id: pulumi.Input[str]
 
 
@@ -42,6 +43,7 @@ class ModelRegistry(pulumi.ComponentResource):
             scope=self.registry_id,
             parent=self,
             place=args.place,
+            holder=args.holder,
         )
         self.register_outputs({"registry_id": self.registry_id})
 

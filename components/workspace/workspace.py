@@ -49,6 +49,7 @@ class Workspace(pulumi.ComponentResource):
     vault_id: pulumi.Output[str]
     registry_id: pulumi.Output[str]
     registry_name: str
+    identity: pulumi.Resource
     principal_id: pulumi.Output[str]
     mlflow_tracking_uri: pulumi.Output[str]
 
@@ -59,8 +60,8 @@ class Workspace(pulumi.ComponentResource):
         self.registry_name = args.place.names.of("container registry")
         self.registry_id = self._build_registry()
         identity = self._build_identity()
-        self.principal_id = identity.principal_id
-        workspace = self._build_workspace(identity.id, self._grant(identity.principal_id))
+        self.identity, self.principal_id = identity, identity.principal_id
+        workspace = self._build_workspace(identity.id, self._grant(identity))
         self.workspace_id, self.workspace_name = workspace.id, workspace.name
         self.mlflow_tracking_uri = workspace.ml_flow_tracking_uri
         for store, settings in args.datastores.items():
@@ -124,7 +125,7 @@ class Workspace(pulumi.ComponentResource):
             opts=child(self, place),
         )
 
-    def _grant(self, principal_id: pulumi.Output[str]) -> list[pulumi.Resource]:
+    def _grant(self, identity: Any) -> list[pulumi.Resource]:
         """What Azure ML asks for when a workspace has an identity of its own, one resource at a time."""
         args = self._args
         wanted: dict[str, tuple[pulumi.Input[str], tuple[Role, ...]]] = {
@@ -140,10 +141,11 @@ class Workspace(pulumi.ComponentResource):
             assign(
                 f"{self._name}-{what}-{role.name.lower().replace('_', '-')}",
                 role,
-                to=principal_id,
+                to=identity.principal_id,
                 scope=scope,
                 parent=self,
                 place=args.place,
+                holder=identity,
             )
             for what, (scope, roles) in wanted.items()
             for role in roles

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from azure.ai.ml.entities import ManagedOnlineDeployment, ManagedOnlineEndpoint
 
     from rollout.azure.arm import ArmReader
+    from rollout.azure.scaling import AzureScaling
     from rollout.controller.ports import DeploymentSpec, Weights
 
 API_VERSION = "2022-02-01-preview"  # azure-ai-ml's own for endpoints and their deployments
@@ -41,11 +42,13 @@ class AzureEndpoints:
         arm: ArmReader,
         ml_client: Callable[[], MLClient],
         *,
+        scaling: AzureScaling | None = None,
         poll_seconds: float = _POLL_SECONDS,
     ) -> None:
-        """`ml_client` is called when something is to be changed, not before."""
+        """`ml_client` is called when something is to be changed, not before. `scaling`: None where none scales."""
         self._id, self._endpoint = endpoint_id, endpoint_id.rsplit("/", 1)[-1]
         self._arm, self._ml_client, self._poll_seconds = arm, ml_client, poll_seconds
+        self._scaling = scaling
 
     @property
     def _client(self) -> MLClient:
@@ -89,11 +92,16 @@ class AzureEndpoints:
             self._client.online_endpoints.begin_create_or_update(endpoint).result()
 
     def deploy(self, spec: DeploymentSpec) -> None:
-        """Create or complete `spec` and wait until it has Succeeded. Safe to repeat after a kill.
+        """Create or complete `spec`, wait until it has Succeeded, and let it scale. Safe to repeat after a kill.
 
         A deployment of the same spec that is still being made is waited for; a failed or different one without
         traffic is made again. Raises `RolloutError` with the tail of the log when it ends up Failed.
         """
+        self._make(spec)
+        if self._scaling is not None:
+            self._scaling.set(spec)
+
+    def _make(self, spec: DeploymentSpec) -> None:
         mark = fingerprint(spec)
         existing = self._settled(spec.name)
         if existing is not None and existing.provisioning_state == "Succeeded" and _mark(existing) == mark:
@@ -120,7 +128,9 @@ class AzureEndpoints:
             self._client.online_deployments.begin_create_or_update(deployment, skip_script_validation=True).result()
 
     def delete(self, deployment: str) -> None:
-        """Delete it and wait; one that is gone already is no error."""
+        """Delete it, and how it scales, and wait; one that is gone already is no error."""
+        if self._scaling is not None:
+            self._scaling.delete(deployment)
 
         def call() -> None:
             with quiet_sdk(), azure_errors(f"delete deployment {deployment!r}"):

@@ -89,6 +89,11 @@ def _of_transport(error: Exception, doing: str) -> RolloutError:
 
 def _role_for(doing: str) -> str:
     """The stack's own role, or the built-in one that holds the same for this call."""
+    if "scales" in doing:
+        return (
+            "sign in as one who has the stack's role 'Model Scale Operator' (it is there once an endpoint has `scale`:"
+            " `pulumi up`), or grant 'Monitoring Contributor' on the resource group"
+        )
     if "download model" in doing:
         built_in = "'Storage Blob Data Reader' on the workspace's storage account, or give --payload request.json"
     elif "journal" in doing:

@@ -170,6 +170,15 @@ BUILT_IN = (
         ("Microsoft.KeyVault/vaults/*",),
     ),
     BuiltInRole(
+        "b556d68e-0be0-4f35-a333-ad7ee1ce17ea",
+        "Azure AI Enterprise Network Connection Approver",
+        (
+            "Microsoft.MachineLearningServices/workspaces/privateEndpointConnectionsApproval/action",
+            "Microsoft.Storage/storageAccounts/privateEndpointConnectionsApproval/action",
+            "Microsoft.Cache/redisEnterprise/privateEndpointConnectionsApproval/action",
+        ),
+    ),
+    BuiltInRole(
         "43d0d8ad-25c7-4714-9337-8ba259a9fe05",
         "Monitoring Reader",
         (_READ, "Microsoft.OperationalInsights/workspaces/search/action"),

@@ -24,7 +24,8 @@ PROJECT = "azureml-rollouts"
 def _identity(given: Mapping[str, Any]) -> dict[str, Any]:
     """The identity as the service answers: a mapping where the program gives a list."""
     named = {each: {} for each in given["identity"].get("userAssignedIdentities") or ()}
-    return {"identity": {**given["identity"], **({"userAssignedIdentities": named} if named else {})}}
+    itself = {"principalId": "principal-itself"} if "SystemAssigned" in given["identity"]["type"] else {}
+    return {"identity": {**given["identity"], **itself, **({"userAssignedIdentities": named} if named else {})}}
 
 
 #: Type token to what the service computes from the inputs.
@@ -116,6 +117,19 @@ COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
     "machinelearningservices:BatchEndpoint": lambda name, given: {
         "name": given["endpointName"],
         "properties": {**given["properties"], "scoringUri": f"https://{given['endpointName']}.eastus/jobs"},
+    },
+    "machinelearningservices:WorkspaceConnection": lambda name, given: {"name": given["connectionName"]},
+    "redisenterprise:RedisEnterprise": lambda name, given: {
+        "name": given["clusterName"],
+        "hostName": f"{given['clusterName']}.eastus.redis.azure.net",
+        **(_identity(given) if "identity" in given else {}),
+    },
+    "redisenterprise:Database": lambda name, given: {"name": given["databaseName"]},
+    "redisenterprise:AccessPolicyAssignment": lambda name, given: {"name": given["accessPolicyAssignmentName"]},
+    "loadtestservice:LoadTest": lambda name, given: {
+        "name": given["loadTestName"],
+        "dataPlaneURI": f"{given['loadTestName']}.eastus.cnt-prod.loadtesting.azure.com",
+        **_identity(given),
     },
     "monitor:ActionGroup": lambda name, given: {"name": given["actionGroupName"]},
     "monitor:MetricAlert": lambda name, given: {"name": given["ruleName"]},

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from components.base import Placement
 from components.config import SettingsError, parse
 from components.cost.prices import estimate, price_book
+from components.naming import Names
 from components.observability.action_groups import _webhooks
-from components.observability.rules import GROUPS, RULES, LogRule, MetricRule, group_of, iso
+from components.observability.alerts import Alerts, AlertsArgs
+from components.observability.rules import GROUPS, RULES, LogRule, MetricRule, Of, group_of, iso
 from tests.components.mocks import Declared, Run, run, settings_of, stack_values
 from tests.components.test_platform import deploy
 from tests.options import every_option, merged
@@ -93,6 +96,36 @@ def test_each_rule_can_be_tuned_and_switched_off() -> None:
         key = "".join(part.capitalize() for part in rule.key.split("-"))
         off = settings_of("dev", alerts={key[0].lower() + key[1:]: {"enabled": False}})
         assert not off.alerts.is_on(rule.key)
+
+
+def test_a_cluster_is_watched_where_there_is_one() -> None:
+    place = Placement(
+        resource_group="group",
+        location="eastus",
+        subscription_id="s",
+        tenant_id="t",
+        names=Names("rollouts", "dev", "s", "eastus"),
+        tags={},
+        protect_data=False,
+    )
+    args = AlertsArgs(
+        place=place,
+        settings=settings_of("dev").alerts,
+        targets={Of.KUBERNETES: "/aks"},
+        log_analytics_id="/logs",
+        action_group_ids={group: f"/groups/x-{group}" for group in GROUPS},
+    )
+
+    def main() -> None:
+        Alerts("platform-alerts", args)
+
+    found = rules(run("dev", main))
+    wanted = (3, "GreaterThan", 80, "PT5M")
+    assert {name: figures(rule) for name, rule in found.items()} == {
+        "platform-alerts-kubernetes-cpu": wanted,
+        "platform-alerts-kubernetes-memory": wanted,
+    }
+    assert {tuple(rule.inputs["scopes"]) for rule in found.values()} == {("/aks",)}
 
 
 def test_groups_hear_of_everything_and_of_their_own(full: Run) -> None:

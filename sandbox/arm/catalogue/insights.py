@@ -160,6 +160,42 @@ def _validate_diagnostics(change: Change) -> None:
             )
 
 
+# Autoscale
+
+
+def _validate_autoscale(change: Change) -> None:
+    """The target must be there, and each profile must make sense. The sandbox keeps settings; it does not act on them."""
+    properties = change.resource.properties
+    _must_exist(change, properties.get("targetResourceUri"))
+    for other in change.arm.of_type(change.resource.type):
+        same = str(other.properties.get("targetResourceUri")).lower() == str(properties["targetResourceUri"]).lower()
+        if same and other.key != change.resource.key:
+            raise AzureError(409, "Conflict", f"The target already has the autoscale setting '{other.name}'.")
+    for profile in properties["profiles"]:
+        _validate_profile(change, profile)
+
+
+def _validate_profile(change: Change, profile: Json) -> None:
+    given = profile.get("capacity") or {}
+    try:
+        low, start, high = (int(given[name]) for name in ("minimum", "default", "maximum"))
+    except (KeyError, ValueError):
+        raise AzureError(400, "BadRequest", "'capacity' needs minimum, default and maximum, each a number.") from None
+    if not 0 <= low <= start <= high:
+        raise AzureError(
+            400, "BadRequest", f"'capacity' is {low}, {start}, {high}; allowed: minimum <= default <= maximum."
+        )
+    for rule in profile.get("rules") or []:
+        trigger, action = rule.get("metricTrigger") or {}, rule.get("scaleAction") or {}
+        _must_exist(change, trigger.get("metricResourceUri"))
+        window = duration_seconds(str(trigger.get("timeWindow")))
+        if window is None or not 5 * _MINUTE <= window <= _DAY // 2:
+            raise AzureError(
+                400, "BadRequest", f"'timeWindow' is '{trigger.get('timeWindow')}'; allowed: PT5M to PT12H."
+            )
+        one_of(change, "scaleAction.direction", action.get("direction"), ("None", "Increase", "Decrease"))
+
+
 TYPES = (
     ResourceType(
         name=LOGS,
@@ -227,8 +263,9 @@ TYPES = (
     ResourceType(
         name="Microsoft.Insights/autoscaleSettings",
         versions=versions("2015-04-01 2021-05-01-preview 2022-10-01"),
-        required=("profiles",),
+        required=("profiles", "targetResourceUri"),
         provisioned=False,
+        validate=_validate_autoscale,
     ),
     ResourceType(
         name="Microsoft.Insights/diagnosticSettings",

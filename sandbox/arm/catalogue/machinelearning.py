@@ -33,15 +33,40 @@ def _validate_workspace(change: Change) -> None:
     if not (change.resource.identity or {}).get("type"):
         raise AzureError(400, "BadRequest", "The workspace needs an identity: 'identity.type' is missing.")
     references = ("storageAccount", "keyVault", "applicationInsights", "containerRegistry")
-    if (change.resource.kind or "Default") == "Default":
+    if (change.resource.kind or "Default") in ("Default", "FeatureStore"):
         for name in references[:3]:
             if not change.resource.properties.get(name):
                 raise AzureError(
                     400, "ValidationError", f"Missing dependent resource: 'properties.{name}' is required."
                 )
     check_references(change, references)
+    _validate_features(change)
     _validate_isolation(change)
     _validate_encryption(change)
+
+
+def _validate_features(change: Change) -> None:
+    settings = change.resource.properties.get("featureStoreSettings")
+    if settings and change.resource.kind != "FeatureStore":
+        raise AzureError(
+            400, "ValidationError", f"'featureStoreSettings' are for kind FeatureStore, not '{change.resource.kind}'."
+        )
+    if change.resource.kind == "FeatureStore" and not (change.resource.identity or {}).get("userAssignedIdentities"):
+        raise AzureError(400, "ValidationError", "A feature store needs a user-assigned identity that materializes.")
+
+
+def _validate_connection(change: Change) -> None:
+    """What a connection by managed identity leads to, and who goes through it, must be there."""
+    properties = change.resource.properties
+    if properties.get("authType") == "ManagedIdentity":
+        who, target = value_at(properties, "credentials.resourceId"), str(properties.get("target") or "")
+        for name, wanted in (("credentials.resourceId", who), ("target", target if target.startswith("/") else None)):
+            if wanted and change.arm.get(str(wanted)) is None:
+                raise AzureError(
+                    400,
+                    "UserError",
+                    f"'{name}' of connection '{change.resource.name}' is '{wanted}', which does not exist.",
+                )
 
 
 def _isolation(workspace: Resource | None) -> str:
@@ -261,7 +286,15 @@ TYPES = (
         required=("model",),
         validate=_validate_batch_deployment,
     ),
-    _asset("connections"),
+    ResourceType(
+        name=f"{WORKSPACE}/connections",
+        versions=VERSIONS,
+        location="none",
+        taggable=False,
+        provisioned=False,
+        required=("authType", "category"),
+        validate=_validate_connection,
+    ),
     _asset("schedules"),
     ResourceType(name="Microsoft.MachineLearningServices/registries", versions=VERSIONS, long=True),
 )

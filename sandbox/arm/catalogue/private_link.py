@@ -28,6 +28,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "Microsoft.MachineLearningServices/registries": {"amlregistry": ("{name}.registry.{location}.api.azureml.ms",)},
+    "Microsoft.Cache/redisEnterprise": {"redisEnterprise": ("{name}.{location}.redis.azure.net",)},
     "Microsoft.EventGrid/topics": {"topic": ("{name}.{location}-1.eventgrid.azure.net",)},
 }
 #: Azure keeps the network's address, the gateway's and two for DNS.

@@ -36,6 +36,8 @@ def outputs(row: Row, document: Mapping[str, Any], api_version: str) -> dict[str
         arm_name = row.rename.get(name, name)
         if name == "properties" and row.flattened and not row.laid_out:
             source = document
+        if not row.flattened and arm_name not in document:
+            source = inner  # a key vault's key: `properties` going in, laid out coming out
         if source.get(arm_name) is not None:
             result[name] = from_arm(row.module, described, source[arm_name])
     result["azureApiVersion"] = api_version
