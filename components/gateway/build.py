@@ -67,7 +67,7 @@ def build_gateway(
             settings=wanted.api_management,
             subnet_id=_subnet(settings, foundation),
             app_insights_id=seen.app_insights_id,
-            connection_string=seen.connection_string,
+            connection_string=seen.app_insights_connection,
             log_analytics_id=seen.log_analytics_id,
             reads_vault=any(wanted.of(name).key_secret for name in exposed(settings)),
         ),

@@ -64,7 +64,7 @@ def _network(settings: Settings) -> Iterator[Problem]:
         return
     if cidr is None:
         yield missing(
-            "network.subnets.gateway", f"is missing; {tier.name} calls the endpoints from it, e.g. 10.20.33.0/24"
+            "network.subnets.gateway", f"is missing; {tier.name} calls the endpoints from it, e.g. 10.20.34.0/24"
         )
     elif IPv4Network(cidr).prefixlen > SMALLEST_SUBNET[tier.vnet]:
         yield Problem("network.subnets.gateway", cidr, f"{tier.name} needs a /{SMALLEST_SUBNET[tier.vnet]} or larger")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,8 @@ ZONES: dict[str, tuple[str, ...]] = {
     "registry": ("privatelink.azurecr.io",),
     "amlworkspace": ("privatelink.api.azureml.ms", "privatelink.notebooks.azure.net"),
 }
+#: Subnets that belong to one service, which puts its own instances there.
+_DELEGATIONS = {"functions": "Microsoft.App/environments"}
 #: Likewise, for what is an option.
 FEATURE_ZONES: dict[str, tuple[str, ...]] = {
     "dfs": ("privatelink.dfs.core.windows.net",),
@@ -41,6 +43,8 @@ class SubnetUse:
 class NetworkArgs:
     place: Placement
     settings: NetworkSettings
+    #: Subnets of services that the stack does not have.
+    unused: Collection[str] = ()
     #: Keys of ALL_ZONES: what the stack has private endpoints for.
     groups: tuple[str, ...] = tuple(ZONES)
     #: By subnet; those that are not here need nothing more.
@@ -48,7 +52,8 @@ class NetworkArgs:
 
 
 class Network(pulumi.ComponentResource):
-    """A VNet with the subnets compute, aks, endpoints and, if there is one, gateway; closed towards the internet, and linked private DNS zones.
+    """A VNet with the subnets compute, aks, endpoints, functions and, if there is one, gateway; closed towards the
+    internet, and linked private DNS zones.
 
     Outputs: `vnet_id`, `subnet_ids` (by use), `zone_ids` (by zone name).
     """
@@ -88,6 +93,8 @@ class Network(pulumi.ComponentResource):
         place, made = self._args.place, {}
         previous: list[pulumi.Resource] = []
         for use, cidr in self._args.settings.subnets.model_dump(exclude_none=True).items():
+            if use in self._args.unused:
+                continue
             subnet = network.Subnet(
                 f"{self._name}-{use}",
                 subnet_name=use,
@@ -106,8 +113,8 @@ class Network(pulumi.ComponentResource):
     def _delegations(self, use: str) -> list[Any] | None:
         from pulumi_azure_native import network
 
-        service = self._args.uses.get(use, SubnetUse()).delegation
-        return [network.DelegationArgs(name=use, service_name=service)] if service else None
+        service = self._args.uses.get(use, SubnetUse()).delegation or _DELEGATIONS.get(use)
+        return [network.DelegationArgs(name="service", service_name=service)] if service else None
 
     def _build_group(self, use: str) -> Any:
         from pulumi_azure_native import network

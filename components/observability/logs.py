@@ -22,15 +22,14 @@ class ObservabilityArgs:
 class Observability(pulumi.ComponentResource):
     """Log Analytics, Application Insights on top of it, and whom alerts tell.
 
-    Outputs: `log_analytics_id`, `log_analytics_customer_id` (the id that queries go by), `app_insights_id`,
-    `connection_string` (where traces go; no key), `action_group_ids` (by severity: sev1, sev2, sev3), `action_group_id`
-    (sev3: what can wait, and the budget).
+    Outputs: `log_analytics_id`, `log_analytics_customer_id` (the id that queries go by), `app_insights_id`, `app_insights_connection` (string),
+    `action_group_ids` (by severity: sev1, sev2, sev3), `action_group_id` (sev3: what can wait, and the budget).
     """
 
     log_analytics_id: pulumi.Output[str]
     log_analytics_customer_id: pulumi.Output[str]
     app_insights_id: pulumi.Output[str]
-    connection_string: pulumi.Output[str]
+    app_insights_connection: pulumi.Output[str]
     action_group_id: pulumi.Output[str]
     action_group_ids: dict[str, pulumi.Output[str]]
 
@@ -40,7 +39,7 @@ class Observability(pulumi.ComponentResource):
         logs = self._build_logs()
         self.log_analytics_id, self.log_analytics_customer_id = logs.id, logs.customer_id
         insights = self._build_insights(logs.id)
-        self.app_insights_id, self.connection_string = insights.id, insights.connection_string
+        self.app_insights_id, self.app_insights_connection = insights.id, insights.connection_string
         groups = build_groups(self._name, args.place, args.alerts, self)
         self.action_group_ids = {group: each.id for group, each in groups.items()}
         self.action_group_id = self.action_group_ids["sev3"]

@@ -50,7 +50,7 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
     ("prod", {"gateway": {"frontDoor": {"hostName": "https://x.y"}}}, f"{_DOOR}.hostName", "match pattern"),
     ("prod", {"gateway": {"frontDoor": {"responseTimeoutSeconds": 16}}, **churn(requestTimeoutMs=20_000)}, f"{_DOOR}.responseTimeoutSeconds = 16", "above endpoints.churn.requestTimeoutMs, which is 20000"),
     ("prod", {"network": {"subnets": {"gateway": None}}}, "network.subnets.gateway", "StandardV2 calls the endpoints from it"),
-    ("prod", {"network": {"subnets": {"gateway": "10.20.33.0/28"}}}, "network.subnets.gateway = '10.20.33.0/28'", "a /27 or larger"),
+    ("prod", {"network": {"subnets": {"gateway": "10.20.34.0/28"}}}, "network.subnets.gateway = '10.20.34.0/28'", "a /27 or larger"),
     ("prod", {"network": {"subnets": {"gateway": "10.20.32.0/26"}}}, "network.subnets.gateway", "overlaps network.subnets.endpoints"),
     ("prod", churn(publicNetworkAccess=True), "endpoints.churn.publicNetworkAccess = True", "callers walk around it"),
     ("prod", churn(authMode="Key"), "endpoints.churn.authMode = 'Key'", "gateway.endpoints.churn.keySecret"),

@@ -18,6 +18,7 @@ from sandbox.arm.catalogue import (
     resources,
     storage,
     vaults,
+    web,
 )
 from sandbox.arm.model import ResourceType
 
@@ -33,6 +34,7 @@ TYPES: tuple[ResourceType, ...] = (
     *costs.TYPES,
     *events.TYPES,
     *network.TYPES,
+    *web.TYPES,
     *features.TYPES,
     *firewall.TYPES,
     *frontdoor.TYPES,
