@@ -105,6 +105,16 @@ class Cluster(_Frozen):
     max_nodes: int = Field(description="most nodes at a time")
 
 
+class PodResources(_Frozen):
+    """What a pod of a Kubernetes deployment asks for, and the most it gets. Kubernetes' own units."""
+
+    cpu: str = Field(pattern=r"^(\d+m|\d+(\.\d+)?)$", description="cores asked for, e.g. 1 or 500m")
+    memory: str = Field(pattern=r"^\d+(Mi|Gi)$", description="memory asked for, e.g. 2Gi")
+    cpu_limit: str | None = Field(default=None, pattern=r"^(\d+m|\d+(\.\d+)?)$", description="most cores")
+    memory_limit: str | None = Field(default=None, pattern=r"^\d+(Mi|Gi)$", description="most memory")
+    gpus: int = Field(default=0, ge=0, le=8, description="GPUs; needs both limits")
+
+
 class Scale(_Frozen):
     """How many machines a live deployment has: `rollout` sets it on each that it makes."""
 
@@ -117,12 +127,16 @@ class Scale(_Frozen):
 class Deployment(_Frozen):
     """What a new deployment of the endpoint is made of, unless a run overrides it."""
 
-    instance_type: str = Field(description="Azure's name of the machine size")
-    instance_count: int = Field(ge=1, description="machines")
+    compute: Literal["managed", "kubernetes"] = Field(
+        default="managed", description="Azure's own machines, or pods of the endpoint's attached cluster"
+    )
+    instance_type: str = Field(description="Azure's name of the machine size; on Kubernetes, of the instance type")
+    instance_count: int = Field(ge=1, description="machines, or pods")
     max_concurrent_requests_per_instance: int = Field(
         default=1, ge=1, description="requests that one machine takes at a time"
     )
     request_timeout_ms: int = Field(default=5000, ge=1, le=180_000, description="how long a request may take")
+    resources: PodResources | None = Field(default=None, description="Kubernetes only; none: the instance type's")
     scale: Scale | None = Field(default=None, description="machines follow the load; none: instance_count stays")
 
 
@@ -138,6 +152,27 @@ class Endpoint(_Frozen):
     model_name: str = Field(description="the registered model that it serves")
     deployment: Deployment = Field(description="what a new deployment is made of")
     policy: RolloutPolicy = Field(description="how traffic may move")
+
+
+class KubernetesPool(_Frozen):
+    """A pool of nodes."""
+
+    vm_size: str = Field(description="machine size")
+    min_nodes: int = Field(description="fewest nodes")
+    max_nodes: int = Field(description="most nodes")
+
+
+class Kubernetes(_Frozen):
+    """The AKS cluster that is attached to the workspace."""
+
+    cluster_name: str = Field(description="the cluster's name in Azure")
+    cluster_id: str = Field(description="its ARM id")
+    oidc_issuer_url: str = Field(description="issuer of the pods' tokens, for federated credentials")
+    compute_name: str = Field(description="the attached compute's name in the workspace")
+    compute_id: str = Field(description="the attached compute's ARM id")
+    namespace: str = Field(description="Kubernetes namespace of models and jobs")
+    pools: dict[str, KubernetesPool] = Field(default_factory=dict, description="by name: system, user, gpu")
+    instance_types: tuple[str, ...] = Field(default=(), description="names that a deployment may ask for")
 
 
 class BatchDeployment(_Frozen):
@@ -247,6 +282,7 @@ class StackOutputs(_Frozen):
     endpoints: dict[str, Endpoint] = Field(description="by use case, e.g. 'churn'")
     batch_endpoints: dict[str, BatchEndpoint] = Field(default_factory=dict, description="by use case")
     identity: Identity = Field(default=Identity(), description="who signs in")
+    kubernetes: Kubernetes | None = Field(default=None, description="none: the stack has no cluster")
     network: Network = Field(default=Network(), description="network")
     container_registry: Registry | None = Field(default=None, description="images")
     functions: Functions | None = Field(default=None, description="none: the stack has no Functions app")

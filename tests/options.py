@@ -29,12 +29,30 @@ OPTIONS: dict[str, Any] = {
     "alerts": {"sev1": {"emails": ["pager@example.com"]}, "sev2": {"webhookUrl": "https://hooks.example.com/quality"}},
     "batchEndpoints": {"churn": {"model": "churn", "cluster": "cpu"}},
     "endpoints": {
+        "intent": {
+            "model": "intent",
+            "compute": "kubernetes",
+            "instanceType": "standard",
+            "instanceCount": 2,
+            "resources": {"cpu": "1", "memory": "2Gi", "cpuLimit": "2", "memoryLimit": "4Gi"},
+            "scale": {"minInstances": 2, "maxInstances": 6},
+            "policy": {"approversRequired": 1},
+        },
         "churn": {
             "instanceCount": 2,
             "scale": {"minInstances": 2, "maxInstances": 4, "latencyMs": 300},
             "authMode": "AADToken",
             "publicNetworkAccess": False,
-        }
+        },
+    },
+    "kubernetes": {
+        "enabled": True,
+        "tier": "Standard",
+        "privateCluster": True,
+        "defender": True,
+        "pools": {"user": {"minNodes": 3, "maxNodes": 6}, "gpu": {"maxNodes": 2, "nodeHoursPerMonth": 20}},
+        "instanceTypes": {"standard": {"cpu": "2", "memory": "4Gi"}, "gpu": {"cpu": "3", "memory": "20Gi", "gpus": 1}},
+        "extension": {"tlsSecret": "router-tls", "tlsName": "models.example.com"},
     },
     "featureStore": {"enabled": True},
     "loadTesting": {"enabled": True},

@@ -31,10 +31,11 @@ def problems_of_gateway(settings: Settings) -> Iterator[Problem]:
 
 
 def exposed(settings: Settings) -> list[str]:
-    """The use cases behind the gateway."""
+    """The use cases behind the gateway; what a Kubernetes cluster serves stays inside."""
     if not settings.gateway.enabled:
         return []
-    return [use_case for use_case in settings.endpoints if settings.gateway.of(use_case).exposed]
+    managed = [use_case for use_case, each in settings.endpoints.items() if each.compute == "managed"]
+    return [use_case for use_case in managed if settings.gateway.of(use_case).exposed]
 
 
 def _service(settings: Settings) -> Iterator[Problem]:

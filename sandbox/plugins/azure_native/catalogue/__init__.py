@@ -16,6 +16,7 @@ from sandbox.plugins.azure_native.catalogue import (
     events,
     features,
     gateway,
+    kubernetes,
     machinelearning,
     monitoring,
     network,
@@ -26,7 +27,9 @@ from sandbox.plugins.azure_native.catalogue import (
 from sandbox.plugins.azure_native.row import NestedClass, Row
 
 _VERSIONED = re.compile(r"^azure-native:(\w+)(?:/(v\w+))?:(\w+)$")
-_MODULES = (workspace, storage, monitoring, machinelearning, access, events, network, features, gateway, web)
+_MODULES = (
+    workspace, storage, monitoring, machinelearning, access, events, network, kubernetes, features, gateway, web,
+)  # fmt: skip
 
 CATALOGUE: Mapping[str, Row] = {row.token: row for module in _MODULES for row in module.ROWS}
 NESTED: Mapping[tuple[str, str], NestedClass] = {
