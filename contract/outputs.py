@@ -235,19 +235,19 @@ class Encryption(_Frozen):
 class FeatureStore(_Frozen):
     """Where features are defined and kept. Redis takes TLS only, and Entra tokens of the stack's identities."""
 
-    name: str
-    id: str
-    offline_container_id: str
-    online_database_id: str
-    online_host: str
-    online_port: int
+    name: str = Field(description="the feature store's name")
+    id: str = Field(description="its ARM id")
+    offline_container_id: str = Field(description="ARM id of the container with the offline store")
+    online_database_id: str = Field(description="ARM id of the Redis database of the online store; none: there is none")
+    online_host: str = Field(description="where the online store answers; none: there is none")
+    online_port: int = Field(description="its TLS port; none: there is none")
 
 
 class LoadTesting(_Frozen):
     """Azure Load Testing."""
 
-    name: str
-    id: str
+    name: str = Field(description="the load testing resource's name")
+    id: str = Field(description="its ARM id")
     data_plane_uri: str = Field(description="host of its own API")
 
 
