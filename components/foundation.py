@@ -12,6 +12,7 @@ from components.base import Placement
 from components.cost.export import export_containers
 from components.cost.prices import price_book
 from components.events.topics import queued
+from components.gateway.subnet import gateway_subnet
 from components.network.private_endpoints import PrivateEndpoints, PrivateEndpointsArgs
 from components.network.reach import reach_of
 from components.network.vnet import FEATURE_ZONES, ZONES, Network, NetworkArgs
@@ -52,7 +53,8 @@ def build_foundation(settings: Settings, place: Placement, seen: Observability) 
     if settings.network.enabled:
         unused = () if settings.functions.enabled else ("functions",)
         groups = (*ZONES, *(FEATURE_ZONES if settings.feature_store.enabled else ()))
-        args = NetworkArgs(place=place, settings=settings.network, unused=unused, groups=groups)
+        uses = {"gateway": gateway_subnet(settings)}
+        args = NetworkArgs(place=place, settings=settings.network, unused=unused, groups=groups, uses=uses)
         network = Network("network", args)
     encryption = _encryption(settings, place)
     storage = _storage(settings, place, encryption)

@@ -10,6 +10,7 @@ import pulumi
 from components.cost.prices import estimate
 from components.events.wiring import functions_document
 from components.foundation import foundation_outputs
+from components.gateway.build import Gateway
 from components.kubernetes.build import kubernetes_outputs
 from components.serving.settings import BatchEndpointSettings, EndpointSettings
 from components.settings import Settings
@@ -47,6 +48,7 @@ def document(settings: Settings, platform: Platform, project: str) -> dict[str, 
             }
             for name, cluster in settings.clusters.items()
         },
+        "gateway": _gateway(platform.gateway),
         "endpoints": {name: _endpoint(platform, name, each) for name, each in settings.endpoints.items()},
         "batch_endpoints": {
             name: _batch_endpoint(platform, name, each) for name, each in settings.batch_endpoints.items()
@@ -55,6 +57,22 @@ def document(settings: Settings, platform: Platform, project: str) -> dict[str, 
         "functions": functions_document(settings, platform.functions),
         "cost": estimate(settings).model_dump(mode="json"),
         "spending": platform.spending.outputs(),
+    }
+
+
+def _gateway(gateway: Gateway | None) -> dict[str, Any] | None:
+    if gateway is None:
+        return None
+    door, service = gateway.front_door, gateway.api_management
+    return {
+        "front_door_host": door.host_name,
+        "front_door_id": door.front_door_id,
+        "front_door_profile": door.profile_name,
+        "waf_policy_id": door.waf_policy_id,
+        "api_management_name": service.service_name,
+        "api_management_url": service.gateway_url,
+        "scoring_urls": gateway.scoring_urls,
+        "domain_token": door.domain_token,
     }
 
 
@@ -170,6 +188,7 @@ def export(values: Mapping[str, Any]) -> None:
         "kubernetes_cluster_name": (values["kubernetes"] or {}).get("cluster_name", ""),
         "kubernetes_compute_name": (values["kubernetes"] or {}).get("compute_name", ""),
         "cluster_names": sorted(values["clusters"]),
+        "gateway_urls": values["gateway"]["scoring_urls"] if values["gateway"] else {},
         "endpoint_names": {name: each["name"] for name, each in values["endpoints"].items()},
         "scoring_uris": {name: each["scoring_uri"] for name, each in values["endpoints"].items()},
         # known in a preview, where `rollout` is not: the policy pack reads it

@@ -10,12 +10,14 @@ from components.base import Placement, standard_tags
 from components.compute.clusters import Clusters, ClustersArgs
 from components.config import names_of
 from components.cost.build import Spending, build_spending
+from components.cost.prices import estimate, over_budget
 from components.events.functions import Functions
 from components.events.topics import Events, EventsArgs
 from components.events.wiring import build_functions, drive_rollouts
 from components.feature_store.build import Features, FeaturesArgs, build_features, build_load_testing
 from components.feature_store.load_testing import LoadTesting
 from components.foundation import Foundation, build_foundation, lock_data
+from components.gateway.build import Gateway, build_gateway
 from components.identity.apps import Identity, IdentityArgs
 from components.identity.custom_roles import Where
 from components.kubernetes.build import Kubernetes, build_kubernetes, parts_of
@@ -45,6 +47,7 @@ class Platform:
     events: Events
     functions: Functions | None
     identity: Identity | None
+    gateway: Gateway | None
     foundation: Foundation
     kubernetes: Kubernetes | None
     features: Features | None
@@ -53,6 +56,8 @@ class Platform:
 
 def build(settings: Settings, project: str) -> Platform:
     """Declare everything that the stack has."""
+    if warning := over_budget(estimate(settings)):
+        pulumi.log.warn(warning)
     place = _place(settings, project)
     seen = Observability("observability", ObservabilityArgs(place=place, logs=settings.logs, alerts=settings.alerts))
     foundation = build_foundation(settings, place, seen)
@@ -81,10 +86,13 @@ def build(settings: Settings, project: str) -> Platform:
     )
     watched = _watched(settings, place, foundation, serving.online, events, kubernetes)
     watch = build_watch(settings, place, seen, watched)
+    gateway = build_gateway(settings, place, foundation, seen, serving.online, identity)
     below = [events, functions, identity, clusters, *parts_of(kubernetes), *watch.below_data, *serving.online.values()]
     below += spending.parts
     if features:
         below += features.components
+    if gateway:
+        below += gateway.components
     lock_data(settings, place, foundation, seen, after=below, more=features.holds_data if features else None)
     return Platform(
         place=place,
@@ -99,6 +107,7 @@ def build(settings: Settings, project: str) -> Platform:
         events=events,
         functions=functions,
         identity=identity,
+        gateway=gateway,
         foundation=foundation,
         kubernetes=kubernetes,
         features=features,
@@ -201,6 +210,7 @@ def _identity(
         scopes=scopes,
         endpoint_identities={use_case: each.identity.id for use_case, each in endpoints.items()},
         scales=any(each.scale and each.compute == "managed" for each in settings.endpoints.values()),
+        scores_by_identity=any(each.auth_mode == "AADToken" for each in settings.endpoints.values()),
         on_cluster=any(each.compute == "kubernetes" for each in settings.endpoints.values()),
     )
     return Identity("identity", args)

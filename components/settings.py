@@ -15,6 +15,7 @@ from components.cost.settings import BudgetSettings, CostExportSettings, OffHour
 from components.events.settings import EventSettings, FunctionSettings
 from components.feature_store.settings import FeatureStoreSettings, LoadTestingSettings
 from components.fields import Block, Word, one_of
+from components.gateway.settings import GatewaySettings
 from components.identity.settings import IdentitySettings
 from components.kubernetes.settings import KubernetesSettings
 from components.network.settings import NetworkSettings
@@ -89,5 +90,6 @@ class Settings(Block):
     off_hours: OffHoursSettings = OffHoursSettings()
     events: EventSettings = EventSettings()
     functions: FunctionSettings = FunctionSettings()
+    gateway: GatewaySettings = GatewaySettings()
     identity: IdentitySettings = IdentitySettings()
     usage: UsageSettings = UsageSettings()

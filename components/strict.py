@@ -9,6 +9,7 @@ from components.config_errors import Problem, missing
 from components.cost.problems import problems_of_cost
 from components.events.problems import problems_of_events
 from components.feature_store.problems import problems_of_features
+from components.gateway.problems import problems_of_gateway
 from components.kubernetes.problems import problems_of_kubernetes
 from components.network.problems import problems_of_network
 from components.observability.problems import problems_of_observability
@@ -31,6 +32,7 @@ def problems_of(settings: Settings) -> list[Problem]:
         *problems_of_observability(settings),
         *problems_of_serving(settings),
         *problems_of_features(settings),
+        *problems_of_gateway(settings),
     ]
     if settings.environment == "prod":
         found += [*_prod_endpoints(settings), *_prod_platform(settings)]

@@ -82,6 +82,21 @@ class Identity(_Frozen):
     role_ids: dict[str, str] = Field(default_factory=dict, description="role definition ids, by role")
 
 
+class Gateway(_Frozen):
+    """The public door to the endpoints. Rollouts go to the endpoints themselves, never through it."""
+
+    front_door_host: str = Field(description="what callers resolve")
+    front_door_id: str = Field(description="what Front Door writes into X-Azure-FDID")
+    front_door_profile: str = Field(description="Front Door's name in Azure")
+    waf_policy_id: str = Field(description="ARM id of the firewall policy")
+    api_management_name: str = Field(description="the service's name in Azure")
+    api_management_url: str = Field(description="https; answers Front Door only")
+    scoring_urls: dict[str, str] = Field(description="by use case: what callers post to")
+    domain_token: str | None = Field(
+        default=None, description="for the TXT record _dnsauth of your own host name; none: Azure's host name"
+    )
+
+
 class Cluster(_Frozen):
     name: str = Field(description="the compute's name")
     vm_size: str = Field(description="Azure's name of the machine size")
@@ -288,6 +303,7 @@ class StackOutputs(_Frozen):
     feature_store: FeatureStore | None = Field(default=None, description="none: this stack has none")
     load_testing: LoadTesting | None = Field(default=None, description="none: this stack has none")
     encryption: Encryption | None = Field(default=None, description="none: Azure's own keys")
+    gateway: Gateway | None = Field(default=None, description="none: the stack has no gateway")
     gates: Gates = Field(description="lowest metrics")
     cost: Cost = Field(description="estimate")
     spending: Spending = Field(default=Spending(), description="real costs, and what saves some")

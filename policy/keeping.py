@@ -20,6 +20,7 @@ _TAGGED = frozenset(
         "web:WebApp", "monitor:ActivityLogAlert", "monitor:AzureMonitorWorkspace", "operationalinsights:QueryPack",
         "applicationinsights:Workbook", "applicationinsights:WebTest", "dashboard:Grafana",
         "redisenterprise:RedisEnterprise", "loadtestservice:LoadTest", "automation:AutomationAccount", "automation:Runbook",
+        "cdn:Profile", "cdn:AFDEndpoint", "frontdoor:Policy", "apimanagement:ApiManagementService",
         "containerservice:ManagedCluster", "containerservice:AgentPool", "monitor:DataCollectionRule",
     }
 )  # fmt: skip
@@ -45,6 +46,7 @@ def priced(type_: str, props: Mapping[str, Any], environment: str) -> Iterator[s
         "storage:StorageAccount": ("sku.name", tuple(book.storage_gb_month)),
         "containerregistry:Registry": ("sku.name", tuple(book.registry_day)),
         "redisenterprise:RedisEnterprise": ("sku.name", tuple(book.redis_hour)),
+        "apimanagement:ApiManagementService": ("sku.name", tuple(book.gateway.api_management_month)),
     }
     if type_ in checks:
         path, allowed = checks[type_]

@@ -17,6 +17,7 @@ OPTIONS: dict[str, Any] = {
         "isolation": "AllowOnlyApprovedOutbound",
         "outboundHosts": ["pypi.org", "*.conda.io"],
         "allowedIps": ["20.1.2.0/24", "20.1.3.4/32"],
+        "subnets": {"gateway": "10.20.34.0/24"},
     },
     "registry": {"sku": "Premium"},
     "keyVault": {"purgeProtection": True},
@@ -37,7 +38,12 @@ OPTIONS: dict[str, Any] = {
             "scale": {"minInstances": 2, "maxInstances": 6},
             "policy": {"approversRequired": 1},
         },
-        "churn": {"instanceCount": 2, "scale": {"minInstances": 2, "maxInstances": 4, "latencyMs": 300}},
+        "churn": {
+            "instanceCount": 2,
+            "scale": {"minInstances": 2, "maxInstances": 4, "latencyMs": 300},
+            "authMode": "AADToken",
+            "publicNetworkAccess": False,
+        },
     },
     "kubernetes": {
         "enabled": True,
@@ -53,6 +59,16 @@ OPTIONS: dict[str, Any] = {
     "lockData": True,
     "costExport": {"enabled": True},
     "offHours": {"enabled": True, "timeZone": "Europe/Berlin"},
+    "gateway": {
+        "enabled": True,
+        "frontDoor": {"hostName": "scoring.example.com", "allowedCountries": ["DE", "US"]},
+        "apiManagement": {
+            "sku": "StandardV2",
+            "publisherEmail": "mlops@example.com",
+            "tokens": {"audiences": ["api://scoring"], "clientIds": ["33333333-2222-3333-4444-555555555555"]},
+        },
+        "endpoints": {"churn": {"predictionCacheSeconds": 60}},
+    },
 }
 
 

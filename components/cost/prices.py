@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from components.events.costs import functions_lines
 from components.feature_store.costs import feature_lines
+from components.gateway.costs import gateway_lines
 from components.kubernetes.costs import kubernetes_lines
 from components.network.costs import model_registry_lines, network_lines
 from components.observability.costs import observability_lines
@@ -100,6 +101,12 @@ class LoadTestingPrices(_Frozen):
     virtual_user_hour: Usd
 
 
+class GatewayPrices(_Frozen):
+    front_door_month: Usd
+    front_door_per_10k_requests: Usd
+    api_management_month: dict[str, Usd]
+
+
 class PriceBook(_Frozen):
     """The figures of prices.yaml."""
 
@@ -115,6 +122,7 @@ class PriceBook(_Frozen):
     kubernetes: KubernetesPrices
     redis_hour: dict[str, Usd]
     load_testing: LoadTestingPrices
+    gateway: GatewayPrices
     key_vault_per_10k_operations: Usd
     log_analytics: LogPrices
     event_grid: EventPrices
@@ -159,7 +167,8 @@ def estimate(settings: Settings, book: PriceBook | None = None) -> Cost:
     lines += [_cluster(name, cluster, book) for name, cluster in settings.clusters.items()]
     lines += [_storage(settings, book), _registry(settings, book), _key_vault(settings, book)]
     lines += [*observability_lines(settings, book), _events(settings, book)]
-    lines += [*network_lines(settings, book), *model_registry_lines(settings, book), *_automation(settings, book)]
+    lines += [*network_lines(settings, book), *model_registry_lines(settings, book), *gateway_lines(settings, book)]
+    lines += _automation(settings, book)
     lines += kubernetes_lines(settings, book)
     lines += functions_lines(settings, book)
     lines += feature_lines(settings, book)
@@ -168,6 +177,18 @@ def estimate(settings: Settings, book: PriceBook | None = None) -> Cost:
         budget_usd=settings.budget.monthly_usd,
         lines=tuple(lines),
         parked_hours=round(_parked_hours(settings.off_hours, book), 1),
+    )
+
+
+def over_budget(cost: Cost) -> str | None:
+    """A warning that names the dearest lines; None while the estimate is within the budget."""
+    if cost.monthly_usd <= cost.budget_usd:
+        return None
+    dearest = sorted(cost.lines, key=lambda line: -line.monthly_usd)[:3]
+    named = ", ".join(f"{line.component} {line.monthly_usd:,.0f}" for line in dearest)
+    return (
+        f"estimated {cost.monthly_usd:,.0f} USD a month, {cost.monthly_usd / cost.budget_usd:.0%} of the budget of"
+        f" {cost.budget_usd:,.0f}; dearest: {named}. Raise `budget.monthlyUsd`, or switch something off"
     )
 
 

@@ -70,4 +70,5 @@ class UsageSettings(Block):
     handled_events: int = Field(default=2_000, ge=0, description="events that the Functions app handles a month")
     features_gb: float = Field(default=20.0, ge=0, description="GB in the offline store")
     load_test_hours: float = Field(default=50.0, ge=0, description="virtual user hours of load tests a month")
+    gateway_requests: int = Field(default=1_000_000, ge=0, description="a month, through the gateway")
     releases_per_month: float = Field(default=4.0, ge=0, description="rollouts of each endpoint a month")

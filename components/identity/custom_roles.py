@@ -111,6 +111,14 @@ READER = CustomRole(
     assigned=(Where.WORKSPACE, Where.JOURNAL),
 )
 
+SCORER = CustomRole(
+    "Model Scorer",
+    "Asks endpoints whose clients sign in with Entra ID for predictions; sees and changes nothing.",
+    actions=(f"{_ML}/onlineEndpoints/score/action",),
+    # the operator's smoke tests; the gateway has it at single endpoints
+    assigned=(Where.WORKSPACE,),
+)
+
 #: What `pulumi preview` and `pulumi preview --refresh` read: every type that the program declares.
 PREVIEWER = CustomRole(
     "Infrastructure Previewer",
@@ -182,6 +190,21 @@ PREVIEWER = CustomRole(
         "Microsoft.Network/privateEndpoints/privateDnsZoneGroups/read",
         "Microsoft.Network/privateDnsZones/read",
         "Microsoft.Network/privateDnsZones/virtualNetworkLinks/read",
+        "Microsoft.Network/frontdoorWebApplicationFirewallPolicies/read",
+        "Microsoft.Cdn/profiles/read",
+        "Microsoft.Cdn/profiles/afdEndpoints/read",
+        "Microsoft.Cdn/profiles/afdEndpoints/routes/read",
+        "Microsoft.Cdn/profiles/customDomains/read",
+        "Microsoft.Cdn/profiles/originGroups/read",
+        "Microsoft.Cdn/profiles/originGroups/origins/read",
+        "Microsoft.Cdn/profiles/securityPolicies/read",
+        "Microsoft.ApiManagement/service/read",
+        "Microsoft.ApiManagement/service/apis/read",
+        "Microsoft.ApiManagement/service/apis/policies/read",
+        "Microsoft.ApiManagement/service/backends/read",
+        "Microsoft.ApiManagement/service/diagnostics/read",
+        "Microsoft.ApiManagement/service/loggers/read",
+        "Microsoft.ApiManagement/service/namedValues/read",
     ),
     assigned=(Where.GROUP,),
 )

@@ -44,6 +44,9 @@ class SubnetSettings(Block):
     functions: PrivateCidr = Field(
         default="10.20.33.0/24", description="the Functions app, whose calls leave from here; only if there is one"
     )
+    gateway: PrivateCidr | None = Field(
+        default=None, description="API Management's calls to the endpoints; none: the VNet has no such subnet"
+    )
 
 
 class NetworkSettings(Block):

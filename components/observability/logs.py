@@ -38,7 +38,8 @@ class Observability(pulumi.ComponentResource):
         self._name, self._args = name, args
         logs = self._build_logs()
         self.log_analytics_id, self.log_analytics_customer_id = logs.id, logs.customer_id
-        self.app_insights_id = self._build_insights(logs.id)
+        insights = self._build_insights(logs.id)
+        self.app_insights_id, self.app_insights_connection = insights.id, insights.connection_string
         groups = build_groups(self._name, args.place, args.alerts, self)
         self.action_group_ids = {group: each.id for group, each in groups.items()}
         self.action_group_id = self.action_group_ids["sev3"]
@@ -61,11 +62,11 @@ class Observability(pulumi.ComponentResource):
             opts=child(self, place, precious=True),
         )
 
-    def _build_insights(self, logs_id: pulumi.Output[str]) -> pulumi.Output[str]:
+    def _build_insights(self, logs_id: pulumi.Output[str]) -> Any:
         from pulumi_azure_native import applicationinsights
 
         place = self._args.place
-        insights = applicationinsights.Component(
+        return applicationinsights.Component(
             f"{self._name}-insights",
             resource_name_=place.names.of("application insights", "insights"),
             resource_group_name=place.resource_group,
@@ -77,6 +78,3 @@ class Observability(pulumi.ComponentResource):
             tags=place.tags,
             opts=child(self, place),
         )
-        self.app_insights_connection = insights.connection_string
-        identifier: pulumi.Output[str] = insights.id
-        return identifier

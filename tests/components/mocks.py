@@ -79,8 +79,36 @@ COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
     "operationalinsights:Workspace": lambda name, given: {"name": given["workspaceName"], "customerId": "customer"},
     "applicationinsights:Component": lambda name, given: {
         "name": given["resourceName"],
-        "connectionString": "InstrumentationKey=k;IngestionEndpoint=https://eastus-1.in.applicationinsights.azure.com/",
+        "connectionString": "InstrumentationKey=00000000-0000-0000-0000-000000000000;IngestionEndpoint=https://x/",
     },
+    "cdn:Profile": lambda name, given: {
+        "name": given["profileName"],
+        "frontDoorId": "99999999-8888-7777-6666-555555555555",
+    },
+    "cdn:AFDEndpoint": lambda name, given: {
+        "name": given["endpointName"],
+        "hostName": f"{given['endpointName']}-abc123.z01.azurefd.net",
+    },
+    "cdn:AFDCustomDomain": lambda name, given: {
+        "name": given["customDomainName"],
+        "validationProperties": {"validationToken": "token", "expirationDate": "2026-12-01T00:00:00Z"},
+    },
+    "cdn:AFDOriginGroup": lambda name, given: {"name": given["originGroupName"]},
+    "cdn:AFDOrigin": lambda name, given: {"name": given["originName"]},
+    "cdn:Route": lambda name, given: {"name": given["routeName"]},
+    "cdn:SecurityPolicy": lambda name, given: {"name": given["securityPolicyName"]},
+    "frontdoor:Policy": lambda name, given: {"name": given["policyName"]},
+    "apimanagement:ApiManagementService": lambda name, given: {
+        "name": given["serviceName"],
+        "gatewayUrl": f"https://{given['serviceName']}.azure-api.net",
+        "identity": {"type": "SystemAssigned", "principalId": f"principal-{name}"},
+    },
+    "apimanagement:Api": lambda name, given: {"name": given["apiId"]},
+    "apimanagement:ApiPolicy": lambda name, given: {},
+    "apimanagement:Backend": lambda name, given: {"name": given["backendId"]},
+    "apimanagement:Diagnostic": lambda name, given: {},
+    "apimanagement:Logger": lambda name, given: {"name": given["loggerId"]},
+    "apimanagement:NamedValue": lambda name, given: {"name": given["namedValueId"]},
     "managedidentity:UserAssignedIdentity": lambda name, given: {
         "name": given["resourceName"],
         "principalId": f"principal-{name}",

@@ -61,9 +61,10 @@ def test_each_service_has_a_door_and_the_door_has_names(prod: Run) -> None:
 
 def test_subnets_come_one_by_one_and_are_closed_to_the_internet(prod: Run) -> None:
     subnets = {each.inputs["subnetName"]: each for each in prod.of("network:Subnet")}
-    assert set(subnets) == {"compute", "aks", "endpoints", "functions"}
+    assert set(subnets) == {"compute", "aks", "endpoints", "functions", "gateway"}
     assert "network-compute" in subnets["aks"].depends_on
     assert "network-aks" in subnets["endpoints"].depends_on
+    assert "network-functions" in subnets["gateway"].depends_on
     for group in prod.of("network:NetworkSecurityGroup"):
         last = max(group.inputs["securityRules"], key=lambda rule: rule["priority"])
         assert (last["access"], last["direction"]) == ("Deny", "Inbound"), group.name

@@ -15,7 +15,7 @@ from tests.components.mocks import COMPUTED, PROJECT, Run, run, settings_of, sta
 
 PRECIOUS = {
     "group", "storage", "storage-rollout-journal", "storage-cost-exports", "workspace-vault", "workspace-registry", "workspace", "observability-logs",
-    "endpoint-churn", "functions-storage",
+    "endpoint-churn", "functions-storage", "front-door-endpoint", "api-management",
 }  # fmt: skip
 
 
@@ -103,7 +103,7 @@ def test_every_resource_sits_in_its_component(prod: Run) -> None:
         "storage", "observability", "workspace", "budget", "cluster", "events", "endpoint-churn", "alerts-churn",
         "identity", "network", "private", "lock", "functions", "functions-storage", "functions-storage-private",
         "platform-alerts", "dashboards", "diagnostics",
-        "cost-export",
+        "cost-export", "front-door", "api-management", "gateway-churn",
     }  # fmt: skip
     loose = {each.name for each in prod.declared.values() if each.parent not in prod.components}
     assert loose == {"group"}
@@ -116,6 +116,8 @@ def test_everything_waits_for_the_group_and_carries_the_tags(prod: Run) -> None:
         "authorization:ManagementLockByScope",
         "keyvault:Secret", "storage:ManagementPolicy", "web:WebAppFtpAllowed", "web:WebAppScmAllowed",
         "operationalinsights:Query", "monitor:DiagnosticSetting", "consumption:Budget", "eventgrid:TopicEventSubscription",
+        "cdn:AFDOriginGroup", "cdn:AFDOrigin", "cdn:Route", "cdn:SecurityPolicy",
+        *(kind for kind in COMPUTED if kind.startswith("apimanagement:") and not kind.endswith("Service")),
         "eventgrid:SystemTopicEventSubscription", "authorization:RoleDefinition", "costmanagement:Export",
         "automation:Schedule", "automation:JobSchedule",
         *(kind for kind in COMPUTED if kind.startswith("azuread:")),

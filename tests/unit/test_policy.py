@@ -26,6 +26,25 @@ def cluster(**changes: Any) -> dict[str, Any]:
     return {"properties": {"computeType": "AmlCompute", "disableLocalAuth": True, "properties": {**good, **changes}}}
 
 
+_SECURITY = "Microsoft.WindowsAzure.ApiManagement.Gateway.Security"
+CLASSIC = {
+    "sku": {"name": "Premium"},
+    "customProperties": {
+        f"{_SECURITY}{side}.Protocols.{each}": "False"
+        for side in ("", ".Backend")
+        for each in ("Ssl30", "Tls10", "Tls11")
+    },
+}
+DEFAULT_RULES = {"managedRuleSets": [{"ruleSetType": "Microsoft_DefaultRuleSet"}]}
+
+
+def waf(**settings: Any) -> dict[str, Any]:
+    return {
+        "policySettings": {"enabledState": "Enabled", "mode": "Prevention", **settings},
+        "managedRules": DEFAULT_RULES,
+    }
+
+
 #: rule, type, what breaks it, what passes
 RESOURCES: list[tuple[str, str, Mapping[str, Any], Mapping[str, Any]]] = [
     ("no-public-access", "storage:StorageAccount", {}, {"publicNetworkAccess": "Disabled"}),
@@ -35,6 +54,18 @@ RESOURCES: list[tuple[str, str, Mapping[str, Any], Mapping[str, Any]]] = [
     ("tls-1-2", "storage:StorageAccount", {"minimumTlsVersion": "TLS1_0", "enableHttpsTrafficOnly": True}, {"minimumTlsVersion": "TLS1_2", "enableHttpsTrafficOnly": True}),
     ("tls-1-2", "storage:StorageAccount", {"minimumTlsVersion": "TLS1_2", "enableHttpsTrafficOnly": False}, {"minimumTlsVersion": "TLS1_3", "enableHttpsTrafficOnly": True}),
     ("tls-1-2", "eventgrid:Topic", {"minimumTlsVersionAllowed": "1.0"}, {"minimumTlsVersionAllowed": "1.2"}),
+    ("gateway-tls", "cdn:AFDCustomDomain", {"tlsSettings": {"minimumTlsVersion": "TLS10"}}, {"tlsSettings": {"minimumTlsVersion": "TLS12"}}),
+    ("gateway-tls", "cdn:Route", {"forwardingProtocol": "MatchRequest"}, {"forwardingProtocol": "HttpsOnly", "supportedProtocols": ["Https"]}),
+    ("gateway-tls", "cdn:Route", {"forwardingProtocol": "HttpsOnly", "supportedProtocols": ["Http", "Https"]}, {"forwardingProtocol": UNKNOWN}),
+    ("gateway-tls", "apimanagement:ApiManagementService", {"sku": {"name": "Premium"}}, CLASSIC),
+    ("gateway-tls", "apimanagement:ApiManagementService", {**CLASSIC, "customProperties": {**CLASSIC["customProperties"], f"{_SECURITY}.Protocols.Tls10": "True"}}, {"sku": {"name": "StandardV2"}}),
+    ("firewall-prevents", "frontdoor:Policy", waf(mode="Detection"), waf()),
+    ("firewall-prevents", "frontdoor:Policy", waf(enabledState="Disabled"), waf(mode=UNKNOWN)),
+    ("firewall-prevents", "frontdoor:Policy", {**waf(), "managedRules": {"managedRuleSets": []}}, {**waf(), "managedRules": UNKNOWN}),
+    ("no-plain-gateway-keys", "apimanagement:Subscription", {"primaryKey": "abc"}, {"primaryKey": HIDDEN}),
+    ("no-plain-gateway-keys", "apimanagement:NamedValue", {"displayName": "churn", "secret": True, "value": "abc"}, {"displayName": "churn", "secret": True, "value": HIDDEN}),
+    ("no-plain-gateway-keys", "apimanagement:NamedValue", {"displayName": "access-key-secret", "value": "abc"}, {"displayName": "region", "value": "eastus"}),
+    ("priced-skus", "apimanagement:ApiManagementService", {"sku": {"name": "Isolated"}}, {"sku": {"name": "StandardV2"}}),
     ("no-local-auth", "eventgrid:Topic", {"disableLocalAuth": False}, {"disableLocalAuth": True}),
     ("no-local-auth", "containerregistry:Registry", {"adminUserEnabled": True}, {"adminUserEnabled": False}),
     ("no-account-keys", "storage:StorageAccount", {"allowSharedKeyAccess": True}, {"allowSharedKeyAccess": False}),
@@ -126,6 +157,8 @@ STACKS: list[tuple[str, list[Resource], list[Resource]]] = [
     ("prod-two-instances", [of(STACK, endpoint_instance_counts={"churn": 1.0})], [of(STACK, endpoint_instance_counts={"churn": 2.0})]),
     ("prod-two-instances", [of(STACK), ENDPOINT], [of(STACK, endpoint_instance_counts=UNKNOWN), ENDPOINT]),
     ("prod-private-endpoints", [WORKSPACE, *linked("blob", "vault")], [WORKSPACE, *linked("amlworkspace", "blob", "vault", "registry")]),
+    ("prod-firewall", [of("cdn:AFDEndpoint")], [of("cdn:AFDEndpoint"), of("cdn:SecurityPolicy", parameters={"associations": [{"domains": [{"id": "x"}]}]})]),
+    ("prod-firewall", [of("cdn:AFDEndpoint"), of("cdn:AFDCustomDomain"), of("cdn:SecurityPolicy", parameters={"associations": [{"domains": [{"id": "x"}]}]})], []),
     ("prod-lock", [of("authorization:ManagementLockByScope", level="NotSpecified")], [of("authorization:ManagementLockByScope", level="CanNotDelete")]),
     ("prod-protected", [of("storage:StorageAccount")], [of("storage:StorageAccount", protect=True)]),
     ("no-plain-secrets", [of(STACK, connection="Endpoint=x;AccountKey=abc")], [of(STACK, connection=HIDDEN, other=UNKNOWN)]),

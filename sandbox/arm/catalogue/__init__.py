@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from sandbox.arm.catalogue import (
     access,
+    apimanagement,
     automation,
     collection,
     costs,
     dashboards,
     events,
     features,
+    firewall,
+    frontdoor,
     insights,
     kubernetes,
     kubernetes_ml,
@@ -41,4 +44,7 @@ TYPES: tuple[ResourceType, ...] = (
     *kubernetes_ml.TYPES,
     *web.TYPES,
     *features.TYPES,
+    *firewall.TYPES,
+    *frontdoor.TYPES,
+    *apimanagement.TYPES,
 )
