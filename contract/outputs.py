@@ -162,19 +162,19 @@ class Encryption(_Frozen):
 class FeatureStore(_Frozen):
     """Where features are defined and kept. Redis takes TLS only, and Entra tokens of the stack's identities."""
 
-    name: str
-    id: str
-    offline_container_id: str
-    online_database_id: str
-    online_host: str
-    online_port: int
+    name: str = Field(description="name of the feature store workspace")
+    id: str = Field(description="its ARM id")
+    offline_container_id: str = Field(description="ARM id of the blob container that features are materialized into")
+    online_database_id: str = Field(description="ARM id of the Redis database that deployments look features up in")
+    online_host: str = Field(description="host name of Redis")
+    online_port: int = Field(description="port of Redis, TLS only")
 
 
 class LoadTesting(_Frozen):
     """Azure Load Testing."""
 
-    name: str
-    id: str
+    name: str = Field(description="name of the load testing resource")
+    id: str = Field(description="its ARM id")
     data_plane_uri: str = Field(description="host of its own API")
 
 
