@@ -49,8 +49,10 @@ def build_foundation(settings: Settings, place: Placement, seen: Observability) 
     """Declare the stack's foundation."""
     network = None
     if settings.network.enabled:
+        unused = () if settings.functions.enabled else ("functions",)
         groups = (*ZONES, *(FEATURE_ZONES if settings.feature_store.enabled else ()))
-        network = Network("network", NetworkArgs(place=place, settings=settings.network, groups=groups))
+        args = NetworkArgs(place=place, settings=settings.network, unused=unused, groups=groups)
+        network = Network("network", args)
     encryption = _encryption(settings, place)
     storage = _storage(settings, place, encryption)
     workspace = _workspace(settings, place, storage, seen, encryption)
@@ -80,7 +82,7 @@ def _storage(settings: Settings, place: Placement, encryption: Encryption | None
     args = StorageArgs(
         place=place,
         settings=settings.storage,
-        queues=queued(settings.events),
+        queues=queued(settings.events, deployed=settings.functions.deployed),
         containers=[store.container for store in settings.datastores.values()],
         reach=reach_of(settings),
         key=encryption.key if encryption else None,
@@ -124,7 +126,7 @@ def _private_endpoints(
     if network is None:
         return None
     targets: dict[str, pulumi.Input[str]] = {"blob": storage.account_id, "file": storage.account_id}
-    if queued(settings.events):
+    if queued(settings.events, deployed=settings.functions.deployed):
         targets["queue"] = storage.account_id
     targets |= {
         "vault": workspace.vault_id,

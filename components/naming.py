@@ -19,6 +19,9 @@ _HASH_LENGTH = 6
 #: The platform's own blob containers.
 JOURNAL = "rollout-journal"
 DEAD_LETTERS = "dead-letters"
+#: Containers of the Functions app's own account.
+PACKAGES = "packages"
+HANDLED_EVENTS = "handled-events"
 
 
 class Scope(StrEnum):
@@ -75,6 +78,8 @@ RULES: dict[str, Rule] = {
         Rule("private endpoint", 2, 64, r"[A-Za-z0-9][\w.-]*\w", "letters, digits, _ - ., starting with a letter or digit", Scope.GROUP),
         Rule("model registry", 3, 33, r"[A-Za-z0-9][\w-]*", "letters, digits, hyphens and underscores, starting with a letter or digit", Scope.GLOBAL),
         Rule("datastore", 1, 255, r"\w+", "letters, digits and underscores", Scope.PARENT, "_"),
+        Rule("function app plan", 1, 40, r"[A-Za-z0-9-]+", "letters, digits and hyphens", Scope.GROUP),
+        Rule("function app", 2, 32, r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?", "letters, digits and inner hyphens", Scope.GLOBAL),
         Rule("managed redis", 1, 60, r"[A-Za-z0-9](?:[A-Za-z0-9]|-(?=[A-Za-z0-9]))*", "letters, digits and single inner hyphens", Scope.REGION),
         Rule("load test", 1, 64, r"[A-Za-z0-9][\w-]*", "letters, digits, hyphens and underscores, starting with a letter or digit", Scope.GROUP),
         Rule("budget", 1, 63, r"[\w-]+", "letters, digits, hyphens and underscores", Scope.GROUP),

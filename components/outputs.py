@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 
 from components.cost.prices import estimate
+from components.events.wiring import functions_document
 from components.foundation import foundation_outputs
 from components.serving.settings import BatchEndpointSettings, EndpointSettings
 from components.settings import Settings
@@ -49,6 +50,7 @@ def document(settings: Settings, platform: Platform, project: str) -> dict[str, 
             name: _batch_endpoint(platform, name, each) for name, each in settings.batch_endpoints.items()
         },
         "gates": settings.gates.model_dump(mode="json"),
+        "functions": functions_document(settings, platform.functions),
         "cost": estimate(settings).model_dump(mode="json"),
     }
 
@@ -80,6 +82,9 @@ def _parts(platform: Platform) -> dict[str, Any]:
             "topic_name": events.topic_name,
             "topic_endpoint": events.topic_endpoint,
             "subscriptions": list(events.subscriptions),
+            "system_topic_name": events.system_topic_name,
+            "destinations": dict(events.destinations),
+            "dead_letter_container": storage.dead_letter_container,
         },
         "identity": {
             "client_ids": platform.identity.client_ids if platform.identity else {},

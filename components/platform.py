@@ -10,7 +10,9 @@ from components.base import Placement, standard_tags
 from components.compute.clusters import Clusters, ClustersArgs
 from components.config import names_of
 from components.cost.budget import Budget, BudgetArgs
+from components.events.functions import Functions
 from components.events.topics import Events, EventsArgs
+from components.events.wiring import build_functions, drive_rollouts
 from components.feature_store.build import Features, FeaturesArgs, build_features, build_load_testing
 from components.feature_store.load_testing import LoadTesting
 from components.foundation import Foundation, build_foundation, lock_data
@@ -39,6 +41,7 @@ class Platform:
     batch_endpoints: dict[str, BatchEndpoint]
     watch: Watch
     events: Events
+    functions: Functions | None
     identity: Identity | None
     foundation: Foundation
     features: Features | None
@@ -55,17 +58,25 @@ def build(settings: Settings, project: str) -> Platform:
         Budget("budget", BudgetArgs(place=place, settings=settings.budget, action_group_id=seen.action_group_id))
     clusters = _clusters(settings, place, foundation)
     serving = build_serving(settings, place, foundation, seen)
+    functions = build_functions(settings, place, foundation, seen)
     events = Events(
         "events",
-        EventsArgs(place=place, settings=settings.events, workspace_id=workspace.workspace_id, storage=storage),
+        EventsArgs(
+            place=place,
+            settings=settings.events,
+            workspace_id=workspace.workspace_id,
+            storage=storage,
+            app_id=functions.app_id if functions and settings.functions.deployed else None,
+        ),
     )
     identity = _identity(settings, place, foundation, events, serving.online)
+    drive_rollouts(settings, functions, identity)
     features = build_features(
         settings,
         FeaturesArgs(place=place, foundation=foundation, seen=seen, clusters=clusters, endpoints=serving.online),
     )
     watch = _watch(settings, place, seen, foundation, serving.online, events)
-    below = [events, identity, clusters, *watch.below_data, *serving.online.values()]
+    below = [events, functions, identity, clusters, *watch.below_data, *serving.online.values()]
     if features:
         below += features.components
     lock_data(settings, place, foundation, seen, after=below, more=features.holds_data if features else None)
@@ -79,6 +90,7 @@ def build(settings: Settings, project: str) -> Platform:
         batch_endpoints=serving.batch,
         watch=watch,
         events=events,
+        functions=functions,
         identity=identity,
         foundation=foundation,
         features=features,

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field
 from components.compute.settings import ClusterSettings
 from components.config_errors import snake_keys
 from components.cost.settings import BudgetSettings, UsageSettings
-from components.events.settings import EventSettings
+from components.events.settings import EventSettings, FunctionSettings
 from components.feature_store.settings import FeatureStoreSettings, LoadTestingSettings
 from components.fields import Block, Word, one_of
 from components.identity.settings import IdentitySettings
@@ -84,5 +84,6 @@ class Settings(Block):
     dashboards: DashboardSettings = DashboardSettings()
     budget: BudgetSettings
     events: EventSettings = EventSettings()
+    functions: FunctionSettings = FunctionSettings()
     identity: IdentitySettings = IdentitySettings()
     usage: UsageSettings = UsageSettings()

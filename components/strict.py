@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from components import naming
 from components.config_errors import Problem, missing
+from components.events.problems import problems_of_events
 from components.feature_store.problems import problems_of_features
 from components.network.problems import problems_of_network
 from components.observability.problems import problems_of_observability
@@ -22,6 +23,7 @@ def problems_of(settings: Settings) -> list[Problem]:
         *_secrets(settings),
         *_gates(settings),
         *problems_of_network(settings),
+        *problems_of_events(settings),
         *problems_of_observability(settings),
         *problems_of_serving(settings),
         *problems_of_features(settings),

@@ -50,6 +50,29 @@ class Events(_Frozen):
     topic_name: str = Field(description="the topic that `rollout` publishes to")
     topic_endpoint: str = Field(description="https URL that events are sent to")
     subscriptions: tuple[str, ...] = Field(default=(), description="names, in order")
+    system_topic_name: str = Field(default="", description="Azure ML's own events of the workspace")
+    destinations: dict[str, Literal["function", "queue", "webhook"]] = Field(
+        default_factory=dict, description="where events go, by subscription"
+    )
+    dead_letter_container: str = Field(
+        default="", description="what could not be delivered; in the workspace's storage"
+    )
+
+
+class Functions(_Frozen):
+    """The Functions app that handles events. No secret is among them."""
+
+    app_name: str = Field(description="the site's name")
+    app_id: str = Field(description="ARM id of the site")
+    host_name: str = Field(
+        description="public name of the site; only Event Grid gets an answer where the stack is private"
+    )
+    principal_id: str = Field(description="object id of its managed identity")
+    deployed: bool = Field(description="whether subscriptions go to its functions already")
+    delivery: Literal["none", "github", "webhook"] = Field(description="who is told of a registered model")
+    packages_url: str = Field(description="https URL of the container that holds its code")
+    vault_name: str = Field(description="key vault that its secrets are put into")
+    secret_names: tuple[str, ...] = Field(description="secrets that people put, by name")
 
 
 class Identity(_Frozen):
@@ -211,6 +234,7 @@ class StackOutputs(_Frozen):
     identity: Identity = Field(default=Identity(), description="who signs in")
     network: Network = Field(default=Network(), description="network")
     container_registry: Registry | None = Field(default=None, description="images")
+    functions: Functions | None = Field(default=None, description="none: the stack has no Functions app")
     model_registry: ModelRegistry | None = Field(default=None, description="none: this stack uses none")
     feature_store: FeatureStore | None = Field(default=None, description="none: this stack has none")
     load_testing: LoadTesting | None = Field(default=None, description="none: this stack has none")

@@ -66,6 +66,14 @@ def local_auth(type_: str, props: Mapping[str, Any], environment: str) -> Iterat
             yield f"{path} is {at(props, path)!r}; set it to {str(allowed[0]).lower()}: Entra identities only"
 
 
+def publishing(type_: str, props: Mapping[str, Any], environment: str) -> Iterator[str]:
+    """Code comes from those who sign in, over TLS."""
+    if type_ == "web:WebApp" and known_and_not(at(props, "siteConfig.ftpsState"), "Disabled"):
+        yield f"siteConfig.ftpsState is {at(props, 'siteConfig.ftpsState')!r}; set it to 'Disabled'"
+    if type_ in ("web:WebAppScmAllowed", "web:WebAppFtpAllowed") and known_and_not(at(props, "allow"), False):
+        yield "allow is on: a password may publish code; set it to false"
+
+
 def account_keys(type_: str, props: Mapping[str, Any], environment: str) -> Iterator[str]:
     """Storage by identity, not by account key."""
     if type_ == "storage:StorageAccount" and known_and_not(at(props, "allowSharedKeyAccess"), False):
@@ -144,6 +152,9 @@ RULES = (
         description="Storage by identity, not by account key.",
         check=account_keys,
         advisory_because="Azure ML's own datastores go by account key unless the stack chooses identities",
+    ),
+    ResourceRule(
+        name="no-password-publishing", description="Code of apps comes by Entra identity only.", check=publishing
     ),
     ResourceRule(name="no-public-blobs", description="No anonymous reading of blobs.", check=public_blobs),
     ResourceRule(name="no-anonymous-pull", description="No anonymous pulling of images.", check=anonymous_pull),

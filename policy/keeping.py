@@ -15,12 +15,11 @@ _TAGGED = frozenset(
         "operationalinsights:Workspace", "applicationinsights:Component", "managedidentity:UserAssignedIdentity",
         "machinelearningservices:Workspace", "machinelearningservices:Compute",
         "machinelearningservices:OnlineEndpoint", "machinelearningservices:BatchEndpoint", "monitor:ActionGroup",
-        "monitor:MetricAlert", "monitor:ScheduledQueryRule", "monitor:ActivityLogAlert",
-        "monitor:AzureMonitorWorkspace", "operationalinsights:QueryPack", "applicationinsights:Workbook",
-        "applicationinsights:WebTest", "dashboard:Grafana", "eventgrid:Topic", "eventgrid:SystemTopic",
-        "network:VirtualNetwork",
+        "monitor:MetricAlert", "monitor:ScheduledQueryRule", "eventgrid:Topic", "eventgrid:SystemTopic",
+        "network:VirtualNetwork", "network:NetworkSecurityGroup", "network:PrivateEndpoint", "web:AppServicePlan",
+        "web:WebApp", "monitor:ActivityLogAlert", "monitor:AzureMonitorWorkspace", "operationalinsights:QueryPack",
+        "applicationinsights:Workbook", "applicationinsights:WebTest", "dashboard:Grafana",
         "redisenterprise:RedisEnterprise", "loadtestservice:LoadTest",
-        "network:NetworkSecurityGroup", "network:PrivateEndpoint",
     }
 )  # fmt: skip
 LOG_DAYS = {"prod": 90}

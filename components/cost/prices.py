@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.events.costs import functions_lines
 from components.feature_store.costs import feature_lines
 from components.network.costs import model_registry_lines, network_lines
 from components.observability.costs import observability_lines
@@ -53,6 +54,13 @@ class LogPrices(_Frozen):
 class EventPrices(_Frozen):
     per_million_operations: Usd
     free_operations: int
+
+
+class FunctionPrices(_Frozen):
+    gb_second: Usd
+    free_gb_seconds: int
+    per_million_executions: Usd
+    free_executions: int
 
 
 class AlertPrices(_Frozen):
@@ -97,6 +105,7 @@ class PriceBook(_Frozen):
     key_vault_per_10k_operations: Usd
     log_analytics: LogPrices
     event_grid: EventPrices
+    functions: FunctionPrices
     alerts: AlertPrices
     grafana: GrafanaPrices
 
@@ -132,6 +141,7 @@ def estimate(settings: Settings, book: PriceBook | None = None) -> Cost:
     lines += [_storage(settings, book), _registry(settings, book), _key_vault(settings, book)]
     lines += [*observability_lines(settings, book), _events(settings, book)]
     lines += [*network_lines(settings, book), *model_registry_lines(settings, book)]
+    lines += functions_lines(settings, book)
     lines += feature_lines(settings, book)
     return Cost(
         monthly_usd=round(sum(line.monthly_usd for line in lines), 2),

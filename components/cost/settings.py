@@ -31,6 +31,7 @@ class UsageSettings(Block):
     prometheus_million_samples: float = Field(default=50.0, ge=0, description="million Prometheus samples a month")
     key_vault_operations: int = Field(default=20_000, ge=0, description="a month")
     events: int = Field(default=50_000, ge=0, description="a month")
+    handled_events: int = Field(default=2_000, ge=0, description="events that the Functions app handles a month")
     features_gb: float = Field(default=20.0, ge=0, description="GB in the offline store")
     load_test_hours: float = Field(default=50.0, ge=0, description="virtual user hours of load tests a month")
     releases_per_month: float = Field(default=4.0, ge=0, description="rollouts of each endpoint a month")

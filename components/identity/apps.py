@@ -60,6 +60,10 @@ class Identity(pulumi.ComponentResource):
             self._assign(f"reader-{group}", READER, group, "Group")
         self.register_outputs({"client_ids": self.client_ids, "role_ids": self.role_ids})
 
+    def let(self, who: str, role: CustomRole, principal_id: pulumi.Input[str]) -> None:
+        """Give a managed identity of the platform one of the roles, where the role is assigned."""
+        self._assign(who, role, principal_id, "ServicePrincipal")
+
     def _build_app(self, app: str, role: CustomRole, trusts: tuple[Trust, ...]) -> None:
         """Nobody to trust, no app."""
         if not trusts:

@@ -29,6 +29,8 @@ def problems_of_network(settings: Settings) -> Iterator[Problem]:
 def _subnets(settings: Settings) -> Iterator[Problem]:
     space = IPv4Network(settings.network.address_space)
     ranges = {name: IPv4Network(cidr) for name, cidr in settings.network.subnets.model_dump().items()}
+    if not settings.functions.enabled:
+        del ranges["functions"]
     for name, cidr in ranges.items():
         key = f"network.subnets.{name}"
         if not cidr.subnet_of(space):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,8 @@ ZONES: dict[str, tuple[str, ...]] = {
     "registry": ("privatelink.azurecr.io",),
     "amlworkspace": ("privatelink.api.azureml.ms", "privatelink.notebooks.azure.net"),
 }
+#: Subnets that belong to one service, which puts its own instances there.
+_DELEGATIONS = {"functions": "Microsoft.App/environments"}
 #: Likewise, for what is an option.
 FEATURE_ZONES: dict[str, tuple[str, ...]] = {
     "dfs": ("privatelink.dfs.core.windows.net",),
@@ -32,12 +35,14 @@ _LAST_PRIORITY = 4096
 class NetworkArgs:
     place: Placement
     settings: NetworkSettings
+    #: Subnets of services that the stack does not have.
+    unused: Collection[str] = ()
     #: Keys of ALL_ZONES: what the stack has private endpoints for.
     groups: tuple[str, ...] = tuple(ZONES)
 
 
 class Network(pulumi.ComponentResource):
-    """A VNet with the subnets compute, aks and endpoints, closed towards the internet, and linked private DNS zones.
+    """A VNet with the subnets compute, aks, endpoints and functions, closed towards the internet, and linked private DNS zones.
 
     Outputs: `vnet_id`, `subnet_ids` (by use), `zone_ids` (by zone name).
     """
@@ -77,6 +82,8 @@ class Network(pulumi.ComponentResource):
         place, made = self._args.place, {}
         previous: list[pulumi.Resource] = []
         for use, cidr in self._args.settings.subnets.model_dump().items():
+            if use in self._args.unused:
+                continue
             subnet = network.Subnet(
                 f"{self._name}-{use}",
                 subnet_name=use,
@@ -86,6 +93,7 @@ class Network(pulumi.ComponentResource):
                 # rules of the group hold for private endpoints too
                 private_endpoint_network_policies="Enabled",
                 network_security_group={"id": self._build_group(use).id},
+                delegations=_delegations(use),
                 opts=child(self, place, after=previous),
             )
             previous, made[use] = [subnet], subnet.id
@@ -138,6 +146,13 @@ class Network(pulumi.ComponentResource):
         )
         identifier: pulumi.Output[str] = made.id
         return identifier
+
+
+def _delegations(use: str) -> Any:
+    from pulumi_azure_native import network
+
+    service = _DELEGATIONS.get(use)
+    return [network.DelegationArgs(name="service", service_name=service)] if service else None
 
 
 def _rule(name: str, access: str, source: str, port: str, priority: int) -> Any:

@@ -22,13 +22,14 @@ class ObservabilityArgs:
 class Observability(pulumi.ComponentResource):
     """Log Analytics, Application Insights on top of it, and whom alerts tell.
 
-    Outputs: `log_analytics_id`, `log_analytics_customer_id` (the id that queries go by), `app_insights_id`,
+    Outputs: `log_analytics_id`, `log_analytics_customer_id` (the id that queries go by), `app_insights_id`, `app_insights_connection` (string),
     `action_group_ids` (by severity: sev1, sev2, sev3), `action_group_id` (sev3: what can wait, and the budget).
     """
 
     log_analytics_id: pulumi.Output[str]
     log_analytics_customer_id: pulumi.Output[str]
     app_insights_id: pulumi.Output[str]
+    app_insights_connection: pulumi.Output[str]
     action_group_id: pulumi.Output[str]
     action_group_ids: dict[str, pulumi.Output[str]]
 
@@ -76,5 +77,6 @@ class Observability(pulumi.ComponentResource):
             tags=place.tags,
             opts=child(self, place),
         )
+        self.app_insights_connection = insights.connection_string
         identifier: pulumi.Output[str] = insights.id
         return identifier

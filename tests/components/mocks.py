@@ -49,6 +49,22 @@ COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
         "keyUri": f"https://{given['vaultName']}.vault.azure.net/keys/{given['keyName']}",
         "keyUriWithVersion": f"https://{given['vaultName']}.vault.azure.net/keys/{given['keyName']}/1",
     },
+    "keyvault:Secret": lambda name, given: {
+        "name": given["secretName"],
+        "properties": {"secretUri": f"https://{given['vaultName']}.vault.azure.net/secrets/{given['secretName']}"},
+    },
+    "storage:ManagementPolicy": lambda name, given: {},
+    "web:AppServicePlan": lambda name, given: {"name": given["name"]},
+    "web:WebApp": lambda name, given: {
+        "name": given["name"],
+        "defaultHostName": f"{given['name']}.azurewebsites.net",
+        "identity": {
+            "type": "UserAssigned",
+            "userAssignedIdentities": {each: {} for each in given["identity"]["userAssignedIdentities"]},
+        },
+    },
+    "web:WebAppFtpAllowed": lambda name, given: {},
+    "web:WebAppScmAllowed": lambda name, given: {},
     "network:VirtualNetwork": lambda name, given: {"name": given["virtualNetworkName"]},
     "network:Subnet": lambda name, given: {"name": given["subnetName"]},
     "network:NetworkSecurityGroup": lambda name, given: {"name": given["networkSecurityGroupName"]},
@@ -61,7 +77,10 @@ COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
     "machinelearningservices:Registry": lambda name, given: {"name": given["registryName"]},
     "containerregistry:Registry": lambda name, given: {"name": given["registryName"]},
     "operationalinsights:Workspace": lambda name, given: {"name": given["workspaceName"], "customerId": "customer"},
-    "applicationinsights:Component": lambda name, given: {"name": given["resourceName"]},
+    "applicationinsights:Component": lambda name, given: {
+        "name": given["resourceName"],
+        "connectionString": "InstrumentationKey=k;IngestionEndpoint=https://eastus-1.in.applicationinsights.azure.com/",
+    },
     "managedidentity:UserAssignedIdentity": lambda name, given: {
         "name": given["resourceName"],
         "principalId": f"principal-{name}",

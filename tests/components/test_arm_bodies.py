@@ -31,6 +31,7 @@ MODELS: dict[str, tuple[str, str]] = {
     "eventgrid:Topic": ("azure.mgmt.eventgrid.models", "Topic"),
     "eventgrid:TopicEventSubscription": ("azure.mgmt.eventgrid.models", "EventSubscription"),
     "keyvault:Key": ("azure.mgmt.keyvault.models", "KeyCreateParameters"),
+    "keyvault:Secret": ("azure.mgmt.keyvault.models", "SecretCreateOrUpdateParameters"),
     "keyvault:Vault": ("azure.mgmt.keyvault.models", "VaultCreateOrUpdateParameters"),
     "machinelearningservices:BatchEndpoint": (_ML, "BatchEndpoint"),
     "machinelearningservices:Compute": (_ML, "ComputeResource"),
@@ -67,8 +68,13 @@ MODELS: dict[str, tuple[str, str]] = {
     "storage:BlobContainer": ("azure.mgmt.storage.models", "BlobContainer"),
     "storage:BlobServiceProperties": ("azure.mgmt.storage.models", "BlobServiceProperties"),
     "storage:FileServiceProperties": ("azure.mgmt.storage.models", "FileServiceProperties"),
+    "storage:ManagementPolicy": ("azure.mgmt.storage.models", "ManagementPolicy"),
     "storage:Queue": ("azure.mgmt.storage.models", "StorageQueue"),
     "storage:StorageAccount": ("azure.mgmt.storage.models", "StorageAccountCreateParameters"),
+    "web:AppServicePlan": ("azure.mgmt.web.models", "AppServicePlan"),
+    "web:WebApp": ("azure.mgmt.web.models", "Site"),
+    "web:WebAppFtpAllowed": ("azure.mgmt.web.models", "CsmPublishingCredentialsPoliciesEntity"),
+    "web:WebAppScmAllowed": ("azure.mgmt.web.models", "CsmPublishingCredentialsPoliciesEntity"),
 }  # fmt: skip
 
 #: Type and problem, and why it is none.

@@ -50,4 +50,5 @@ VERSIONS = {
     "Microsoft.ContainerRegistry": "2023-07-01",
     "Microsoft.ManagedIdentity": "2023-01-31",
     "Microsoft.Network": "2024-05-01",
+    "Microsoft.Web": "2025-05-01",
 }

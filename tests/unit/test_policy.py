@@ -38,6 +38,8 @@ RESOURCES: list[tuple[str, str, Mapping[str, Any], Mapping[str, Any]]] = [
     ("no-local-auth", "eventgrid:Topic", {"disableLocalAuth": False}, {"disableLocalAuth": True}),
     ("no-local-auth", "containerregistry:Registry", {"adminUserEnabled": True}, {"adminUserEnabled": False}),
     ("no-account-keys", "storage:StorageAccount", {"allowSharedKeyAccess": True}, {"allowSharedKeyAccess": False}),
+    ("no-password-publishing", "web:WebApp", {"siteConfig": {"ftpsState": "FtpsOnly"}}, {"siteConfig": {"ftpsState": "Disabled"}}),
+    ("no-password-publishing", "web:WebAppScmAllowed", {"allow": True}, {"allow": False}),
     ("no-public-blobs", "storage:StorageAccount", {"allowBlobPublicAccess": True}, {"allowBlobPublicAccess": False}),
     ("no-public-blobs", "storage:BlobContainer", {"publicAccess": "Blob"}, {"publicAccess": "None"}),
     ("no-anonymous-pull", "containerregistry:Registry", {"anonymousPullEnabled": True}, {"anonymousPullEnabled": False}),

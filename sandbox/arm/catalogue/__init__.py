@@ -15,6 +15,7 @@ from sandbox.arm.catalogue import (
     resources,
     storage,
     vaults,
+    web,
 )
 from sandbox.arm.model import ResourceType
 
@@ -30,5 +31,6 @@ TYPES: tuple[ResourceType, ...] = (
     *costs.TYPES,
     *events.TYPES,
     *network.TYPES,
+    *web.TYPES,
     *features.TYPES,
 )
