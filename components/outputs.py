@@ -10,6 +10,7 @@ import pulumi
 from components.cost.prices import estimate
 from components.events.wiring import functions_document
 from components.foundation import foundation_outputs
+from components.kubernetes.build import kubernetes_outputs
 from components.serving.settings import BatchEndpointSettings, EndpointSettings
 from components.settings import Settings
 from contract.outputs import StackOutputs
@@ -33,6 +34,7 @@ def document(settings: Settings, platform: Platform, project: str) -> dict[str, 
         "location": settings.location,
         **_parts(platform),
         **foundation_outputs(platform.foundation),
+        **kubernetes_outputs(settings, platform.kubernetes),
         "feature_store": platform.features.document() if platform.features else None,
         "load_testing": platform.load_testing.document() if platform.load_testing else None,
         "clusters": {
@@ -115,10 +117,12 @@ def _endpoint(platform: Platform, name: str, settings: EndpointSettings) -> dict
         "auth_mode": settings.auth_mode,
         "model_name": settings.model,
         "deployment": {
+            "compute": settings.compute,
             "instance_type": settings.instance_type,
             "instance_count": settings.instance_count,
             "max_concurrent_requests_per_instance": settings.max_concurrent_requests,
             "request_timeout_ms": settings.request_timeout_ms,
+            "resources": settings.resources.model_dump(mode="json") if settings.resources else None,
             "scale": settings.scale.model_dump(mode="json") if settings.scale else None,
         },
         "policy": settings.policy.model_dump(mode="json"),
@@ -162,6 +166,8 @@ def export(values: Mapping[str, Any]) -> None:
         "load_testing_name": (values["load_testing"] or {}).get("name", ""),
         "vnet_id": values["network"].get("vnet_id", ""),
         "batch_endpoint_names": {name: each["name"] for name, each in values["batch_endpoints"].items()},
+        "kubernetes_cluster_name": (values["kubernetes"] or {}).get("cluster_name", ""),
+        "kubernetes_compute_name": (values["kubernetes"] or {}).get("compute_name", ""),
         "cluster_names": sorted(values["clusters"]),
         "endpoint_names": {name: each["name"] for name, each in values["endpoints"].items()},
         "scoring_uris": {name: each["scoring_uri"] for name, each in values["endpoints"].items()},

@@ -18,6 +18,7 @@ from components.feature_store.load_testing import LoadTesting
 from components.foundation import Foundation, build_foundation, lock_data
 from components.identity.apps import Identity, IdentityArgs
 from components.identity.custom_roles import Where
+from components.kubernetes.build import Kubernetes, build_kubernetes, parts_of
 from components.observability.logs import Observability, ObservabilityArgs
 from components.observability.watch import Watch, Watched, WatchedEndpoint, build_watch
 from components.serving.batch import BatchEndpoint
@@ -44,6 +45,7 @@ class Platform:
     functions: Functions | None
     identity: Identity | None
     foundation: Foundation
+    kubernetes: Kubernetes | None
     features: Features | None
     load_testing: LoadTesting | None
 
@@ -57,7 +59,8 @@ def build(settings: Settings, project: str) -> Platform:
     if settings.budget.enabled:
         Budget("budget", BudgetArgs(place=place, settings=settings.budget, action_group_id=seen.action_group_id))
     clusters = _clusters(settings, place, foundation)
-    serving = build_serving(settings, place, foundation, seen)
+    kubernetes = build_kubernetes(settings, place, foundation, seen)
+    serving = build_serving(settings, place, foundation, seen, kubernetes)
     functions = build_functions(settings, place, foundation, seen)
     events = Events(
         "events",
@@ -69,14 +72,15 @@ def build(settings: Settings, project: str) -> Platform:
             app_id=functions.app_id if functions and settings.functions.deployed else None,
         ),
     )
-    identity = _identity(settings, place, foundation, events, serving.online)
+    identity = _identity(settings, place, foundation, events, serving.online, seen)
     drive_rollouts(settings, functions, identity)
     features = build_features(
         settings,
         FeaturesArgs(place=place, foundation=foundation, seen=seen, clusters=clusters, endpoints=serving.online),
     )
-    watch = _watch(settings, place, seen, foundation, serving.online, events)
-    below = [events, functions, identity, clusters, *watch.below_data, *serving.online.values()]
+    watched = _watched(settings, place, foundation, serving.online, events, kubernetes)
+    watch = build_watch(settings, place, seen, watched)
+    below = [events, functions, identity, clusters, *parts_of(kubernetes), *watch.below_data, *serving.online.values()]
     if features:
         below += features.components
     lock_data(settings, place, foundation, seen, after=below, more=features.holds_data if features else None)
@@ -93,6 +97,7 @@ def build(settings: Settings, project: str) -> Platform:
         functions=functions,
         identity=identity,
         foundation=foundation,
+        kubernetes=kubernetes,
         features=features,
         load_testing=build_load_testing(settings, place, serving.online),
     )
@@ -140,15 +145,16 @@ def _clusters(settings: Settings, place: Placement, foundation: Foundation) -> C
     return Clusters("cluster", args)
 
 
-def _watch(
+def _watched(
     settings: Settings,
     place: Placement,
-    seen: Observability,
     foundation: Foundation,
     endpoints: dict[str, Endpoint],
     events: Events,
-) -> Watch:
-    watched = Watched(
+    kubernetes: Kubernetes | None,
+) -> Watched:
+    """Azure has no metrics and no traffic log of Kubernetes endpoints, so only the others are watched by those."""
+    return Watched(
         endpoints={
             use_case: WatchedEndpoint(
                 name=settings.endpoints[use_case].name or place.names.endpoint(use_case),
@@ -156,18 +162,24 @@ def _watch(
                 address=each.scoring_uri,
             )
             for use_case, each in endpoints.items()
+            if settings.endpoints[use_case].compute == "managed"
         },
         workspace_id=foundation.workspace.workspace_id,
         storage_id=foundation.storage.account_id,
         vault_id=foundation.workspace.vault_id,
         registry_id=foundation.workspace.registry_id,
         topic_id=events.topic_id,
+        kubernetes_id=kubernetes.cluster.cluster_id if kubernetes else None,
     )
-    return build_watch(settings, place, seen, watched)
 
 
 def _identity(
-    settings: Settings, place: Placement, foundation: Foundation, events: Events, endpoints: dict[str, Endpoint]
+    settings: Settings,
+    place: Placement,
+    foundation: Foundation,
+    events: Events,
+    endpoints: dict[str, Endpoint],
+    seen: Observability,
 ) -> Identity | None:
     if not settings.identity.enabled:
         return None
@@ -178,12 +190,14 @@ def _identity(
         Where.WORKSPACE: foundation.workspace.workspace_id,
         Where.JOURNAL: journal,
         Where.TOPIC: events.topic_id,
+        Where.LOGS: seen.log_analytics_id,
     }
     args = IdentityArgs(
         place=place,
         settings=settings.identity,
         scopes=scopes,
         endpoint_identities={use_case: each.identity.id for use_case, each in endpoints.items()},
-        scales=any(each.scale for each in settings.endpoints.values()),
+        scales=any(each.scale and each.compute == "managed" for each in settings.endpoints.values()),
+        on_cluster=any(each.compute == "kubernetes" for each in settings.endpoints.values()),
     )
     return Identity("identity", args)

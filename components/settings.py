@@ -16,6 +16,7 @@ from components.events.settings import EventSettings, FunctionSettings
 from components.feature_store.settings import FeatureStoreSettings, LoadTestingSettings
 from components.fields import Block, Word, one_of
 from components.identity.settings import IdentitySettings
+from components.kubernetes.settings import KubernetesSettings
 from components.network.settings import NetworkSettings
 from components.observability.settings import (
     AlertSettings,
@@ -71,6 +72,7 @@ class Settings(Block):
     registry: RegistrySettings = RegistrySettings()
     logs: LogSettings = LogSettings()
     clusters: dict[Word, ClusterSettings] = Field(default_factory=dict, description="by name")
+    kubernetes: KubernetesSettings = KubernetesSettings()
     endpoints: dict[Word, EndpointSettings] = Field(min_length=1, description="by use case")
     batch_endpoints: dict[Word, BatchEndpointSettings] = Field(
         default_factory=dict, description="by use case: endpoints that score files"

@@ -8,6 +8,7 @@ from components import naming
 from components.config_errors import Problem, missing
 from components.events.problems import problems_of_events
 from components.feature_store.problems import problems_of_features
+from components.kubernetes.problems import problems_of_kubernetes
 from components.network.problems import problems_of_network
 from components.observability.problems import problems_of_observability
 from components.serving.problems import problems_of_serving
@@ -23,6 +24,7 @@ def problems_of(settings: Settings) -> list[Problem]:
         *_secrets(settings),
         *_gates(settings),
         *problems_of_network(settings),
+        *problems_of_kubernetes(settings),
         *problems_of_events(settings),
         *problems_of_observability(settings),
         *problems_of_serving(settings),

@@ -90,6 +90,16 @@ class Cluster(_Frozen):
     max_nodes: int = Field(description="most nodes at a time")
 
 
+class PodResources(_Frozen):
+    """What a pod of a Kubernetes deployment asks for, and the most it gets. Kubernetes' own units."""
+
+    cpu: str = Field(pattern=r"^(\d+m|\d+(\.\d+)?)$", description="cores asked for, e.g. 1 or 500m")
+    memory: str = Field(pattern=r"^\d+(Mi|Gi)$", description="memory asked for, e.g. 2Gi")
+    cpu_limit: str | None = Field(default=None, pattern=r"^(\d+m|\d+(\.\d+)?)$", description="most cores")
+    memory_limit: str | None = Field(default=None, pattern=r"^\d+(Mi|Gi)$", description="most memory")
+    gpus: int = Field(default=0, ge=0, le=8, description="GPUs; needs both limits")
+
+
 class Scale(_Frozen):
     """How many machines a live deployment has: `rollout` sets it on each that it makes."""
 
@@ -102,12 +112,16 @@ class Scale(_Frozen):
 class Deployment(_Frozen):
     """What a new deployment of the endpoint is made of, unless a run overrides it."""
 
-    instance_type: str = Field(description="Azure's name of the machine size")
-    instance_count: int = Field(ge=1, description="machines")
+    compute: Literal["managed", "kubernetes"] = Field(
+        default="managed", description="Azure's own machines, or pods of the endpoint's attached cluster"
+    )
+    instance_type: str = Field(description="Azure's name of the machine size; on Kubernetes, of the instance type")
+    instance_count: int = Field(ge=1, description="machines, or pods")
     max_concurrent_requests_per_instance: int = Field(
         default=1, ge=1, description="requests that one machine takes at a time"
     )
     request_timeout_ms: int = Field(default=5000, ge=1, le=180_000, description="how long a request may take")
+    resources: PodResources | None = Field(default=None, description="Kubernetes only; none: the instance type's")
     scale: Scale | None = Field(default=None, description="machines follow the load; none: instance_count stays")
 
 
@@ -123,6 +137,27 @@ class Endpoint(_Frozen):
     model_name: str = Field(description="the registered model that it serves")
     deployment: Deployment = Field(description="what a new deployment is made of")
     policy: RolloutPolicy = Field(description="how traffic may move")
+
+
+class KubernetesPool(_Frozen):
+    """A pool of nodes."""
+
+    vm_size: str = Field(description="machine size")
+    min_nodes: int = Field(description="fewest nodes")
+    max_nodes: int = Field(description="most nodes")
+
+
+class Kubernetes(_Frozen):
+    """The AKS cluster that is attached to the workspace."""
+
+    cluster_name: str = Field(description="the cluster's name in Azure")
+    cluster_id: str = Field(description="its ARM id")
+    oidc_issuer_url: str = Field(description="issuer of the pods' tokens, for federated credentials")
+    compute_name: str = Field(description="the attached compute's name in the workspace")
+    compute_id: str = Field(description="the attached compute's ARM id")
+    namespace: str = Field(description="Kubernetes namespace of models and jobs")
+    pools: dict[str, KubernetesPool] = Field(default_factory=dict, description="by name: system, user, gpu")
+    instance_types: tuple[str, ...] = Field(default=(), description="names that a deployment may ask for")
 
 
 class BatchDeployment(_Frozen):
@@ -185,18 +220,18 @@ class Encryption(_Frozen):
 class FeatureStore(_Frozen):
     """Where features are defined and kept. Redis takes TLS only, and Entra tokens of the stack's identities."""
 
-    name: str = Field(description="name of the feature store workspace")
+    name: str = Field(description="the feature store's name")
     id: str = Field(description="its ARM id")
-    offline_container_id: str = Field(description="ARM id of the blob container that features are materialized into")
-    online_database_id: str = Field(description="ARM id of the Redis database that deployments look features up in")
-    online_host: str = Field(description="host name of Redis")
-    online_port: int = Field(description="port of Redis, TLS only")
+    offline_container_id: str = Field(description="ARM id of the container with the offline store")
+    online_database_id: str = Field(description="ARM id of the Redis database of the online store; none: there is none")
+    online_host: str = Field(description="where the online store answers; none: there is none")
+    online_port: int = Field(description="its TLS port; none: there is none")
 
 
 class LoadTesting(_Frozen):
     """Azure Load Testing."""
 
-    name: str = Field(description="name of the load testing resource")
+    name: str = Field(description="the load testing resource's name")
     id: str = Field(description="its ARM id")
     data_plane_uri: str = Field(description="host of its own API")
 
@@ -232,6 +267,7 @@ class StackOutputs(_Frozen):
     endpoints: dict[str, Endpoint] = Field(description="by use case, e.g. 'churn'")
     batch_endpoints: dict[str, BatchEndpoint] = Field(default_factory=dict, description="by use case")
     identity: Identity = Field(default=Identity(), description="who signs in")
+    kubernetes: Kubernetes | None = Field(default=None, description="none: the stack has no cluster")
     network: Network = Field(default=Network(), description="network")
     container_registry: Registry | None = Field(default=None, description="images")
     functions: Functions | None = Field(default=None, description="none: the stack has no Functions app")

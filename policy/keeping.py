@@ -20,6 +20,7 @@ _TAGGED = frozenset(
         "web:WebApp", "monitor:ActivityLogAlert", "monitor:AzureMonitorWorkspace", "operationalinsights:QueryPack",
         "applicationinsights:Workbook", "applicationinsights:WebTest", "dashboard:Grafana",
         "redisenterprise:RedisEnterprise", "loadtestservice:LoadTest",
+        "containerservice:ManagedCluster", "containerservice:AgentPool", "monitor:DataCollectionRule",
     }
 )  # fmt: skip
 LOG_DAYS = {"prod": 90}
@@ -49,6 +50,8 @@ def priced(type_: str, props: Mapping[str, Any], environment: str) -> Iterator[s
         path, allowed = checks[type_]
         if known_and_not(at(props, path), *allowed, None):
             yield f"{path} {at(props, path)!r} is not in components/cost/prices.yaml; allowed: {', '.join(allowed)}"
+    if type_ == "containerservice:AgentPool" and known_and_not(at(props, "vmSize"), *book.virtual_machines):
+        yield f"vmSize {at(props, 'vmSize')!r} is not in components/cost/prices.yaml"
     if type_ == "containerservice:ManagedCluster":
         for pool in listed(at(props, "agentPoolProfiles")):
             if known_and_not(at(pool, "vmSize"), *book.virtual_machines):

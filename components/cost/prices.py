@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from components.events.costs import functions_lines
 from components.feature_store.costs import feature_lines
+from components.kubernetes.costs import kubernetes_lines
 from components.network.costs import model_registry_lines, network_lines
 from components.observability.costs import observability_lines
 from contract.outputs import Cost, CostLine
@@ -82,6 +83,11 @@ class NetworkPrices(_Frozen):
     firewall_hour: dict[str, Usd]
 
 
+class KubernetesPrices(_Frozen):
+    tier_hour: dict[str, Usd]
+    defender_vcpu_month: Usd
+
+
 class LoadTestingPrices(_Frozen):
     resource_month: Usd
     included_hours: float
@@ -100,6 +106,7 @@ class PriceBook(_Frozen):
     storage_gb_month: dict[str, Usd]
     registry_day: dict[str, Usd]
     network: NetworkPrices
+    kubernetes: KubernetesPrices
     redis_hour: dict[str, Usd]
     load_testing: LoadTestingPrices
     key_vault_per_10k_operations: Usd
@@ -131,6 +138,11 @@ def training_sizes() -> tuple[str, ...]:
     return tuple(sorted(name for name, size in price_book().virtual_machines.items() if size.training))
 
 
+def node_sizes() -> tuple[str, ...]:
+    """Machine sizes that a Kubernetes node may have."""
+    return tuple(sorted(price_book().virtual_machines))
+
+
 def estimate(settings: Settings, book: PriceBook | None = None) -> Cost:
     """The stack's monthly cost, line by line; each line says what it assumes."""
     book = book or price_book()
@@ -141,6 +153,7 @@ def estimate(settings: Settings, book: PriceBook | None = None) -> Cost:
     lines += [_storage(settings, book), _registry(settings, book), _key_vault(settings, book)]
     lines += [*observability_lines(settings, book), _events(settings, book)]
     lines += [*network_lines(settings, book), *model_registry_lines(settings, book)]
+    lines += kubernetes_lines(settings, book)
     lines += functions_lines(settings, book)
     lines += feature_lines(settings, book)
     return Cost(
@@ -155,6 +168,9 @@ def _line(component: str, usd: float, basis: str) -> CostLine:
 
 
 def _endpoint(use_case: str, endpoint: EndpointSettings, releases: float, book: PriceBook) -> list[CostLine]:
+    if endpoint.compute == "kubernetes":
+        pods = f"{endpoint.instance_count} pod(s) of {endpoint.instance_type}"
+        return [_line(f"endpoint {use_case}", 0.0, f"{pods} on the cluster's nodes, which `kubernetes` counts")]
     size = book.virtual_machines[endpoint.instance_type]
     hourly, term = size.hourly, "pay as you go"
     if endpoint.reserved and size.reserved_1y_hourly is not None:

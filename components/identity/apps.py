@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 import pulumi
 
 from components.base import Placement, child
-from components.identity.custom_roles import CUSTOM_ROLES, OPERATOR, PREVIEWER, READER, SCALER, CustomRole, Where
+from components.identity.custom_roles import (
+    CUSTOM_ROLES,
+    LOG_READER,
+    OPERATOR,
+    PREVIEWER,
+    READER,
+    SCALER,
+    CustomRole,
+    Where,
+)
 from components.identity.define import define
 from components.identity.settings import IdentitySettings
 
@@ -27,6 +36,8 @@ class IdentityArgs:
     endpoint_identities: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     #: Some endpoint's deployments scale.
     scales: bool = False
+    #: Some endpoint is on the cluster.
+    on_cluster: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +61,7 @@ class Identity(pulumi.ComponentResource):
     def __init__(self, name: str, args: IdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("rollouts:platform:Identity", name, None, opts)
         self._name, self._args = name, args
-        roles = (*CUSTOM_ROLES, SCALER) if args.scales else CUSTOM_ROLES
+        roles = (*CUSTOM_ROLES, *([SCALER] if args.scales else []), *([LOG_READER] if args.on_cluster else []))
         self._roles = {role: define(f"{name}-{role.key}", role, parent=self, place=args.place) for role in roles}
         self.role_ids = {role.key: defined.id for role, defined in self._roles.items()}
         self.client_ids = {}
@@ -101,6 +112,8 @@ class Identity(pulumi.ComponentResource):
                 )
             if SCALER in self._roles:
                 self._assign(f"{app}-scaling", SCALER, principal.object_id, "ServicePrincipal")
+            if LOG_READER in self._roles:
+                self._assign(f"{app}-requests", LOG_READER, principal.object_id, "ServicePrincipal")
 
     def _assign(self, who: str, role: CustomRole, principal_id: pulumi.Input[str], kind: str) -> None:
         for where in role.assigned:

@@ -21,6 +21,7 @@ class Where(Enum):
     WORKSPACE = "the workspace"
     JOURNAL = "the journal's container"
     TOPIC = "the stack's topic"
+    LOGS = "the Log Analytics workspace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,17 @@ SCALER = CustomRole(
     assigned=(Where.GROUP,),
 )
 
+#: Kubernetes endpoints have no platform metrics: their request log is the evidence. Only where an endpoint is on the cluster.
+LOG_READER = CustomRole(
+    "Model Request Reader",
+    "Reads the request log of the pods that serve models, by which a rollout on Kubernetes is judged.",
+    actions=(
+        "Microsoft.OperationalInsights/workspaces/query/read",
+        "Microsoft.OperationalInsights/workspaces/query/AppRequests/read",
+    ),
+    assigned=(Where.LOGS,),
+)
+
 READER = CustomRole(
     "Model Reader",
     "Sees models, endpoints, deployments, their metrics and the rollouts' journal; changes nothing.",
@@ -113,6 +125,14 @@ PREVIEWER = CustomRole(
         "Microsoft.KeyVault/vaults/read",
         "Microsoft.ContainerRegistry/registries/read",
         "Microsoft.ManagedIdentity/userAssignedIdentities/read",
+        "Microsoft.ContainerService/managedClusters/read",
+        "Microsoft.ContainerService/managedClusters/agentPools/read",
+        "Microsoft.ContainerService/managedClusters/maintenanceConfigurations/read",
+        "Microsoft.ContainerService/managedClusters/managedNamespaces/read",
+        "Microsoft.ContainerService/managedClusters/trustedAccessRoleBindings/read",
+        "Microsoft.KubernetesConfiguration/extensions/read",
+        "Microsoft.Insights/dataCollectionRules/read",
+        "Microsoft.Insights/dataCollectionRuleAssociations/read",
         "Microsoft.OperationalInsights/workspaces/read",
         "Microsoft.Insights/components/read",
         "Microsoft.Insights/actionGroups/read",

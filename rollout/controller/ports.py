@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 #: Deployment name to percent of live traffic; adds up to 0 or 100, no zero entries.
 Weights = Mapping[str, int]
@@ -37,8 +37,10 @@ class DeploymentSpec:
     #: Folder with score.py and a conda file; None for an MLflow model served without code.
     code_path: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
-    #: None: `instance_count` stays.
+    #: Of Azure's own machines; None: `instance_count` stays.
     scale: Scaling | None = None
+    #: Of a Kubernetes deployment: `resources` and `scale` as the contract has them; None: Azure's own machines.
+    pods: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

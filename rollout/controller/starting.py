@@ -93,8 +93,22 @@ def make_spec(order: Order, suffix: str) -> DeploymentSpec:
         request_timeout_ms=order.deployment.request_timeout_ms,
         code_path=order.code_path,
         tags=dict(order.tags),
-        scale=Scaling(**scale.model_dump()) if (scale := order.deployment.scale) else None,
+        scale=_scaling(order.deployment),
+        pods=_pods(order.deployment),
     )
+
+
+def _scaling(deployment: Deployment) -> Scaling | None:
+    """Azure Monitor scales Azure's machines; pods scale by themselves."""
+    if deployment.scale is None or deployment.compute == "kubernetes":
+        return None
+    return Scaling(**deployment.scale.model_dump())
+
+
+def _pods(deployment: Deployment) -> dict[str, Any] | None:
+    if deployment.compute == "managed":
+        return None
+    return deployment.model_dump(mode="json", include={"resources", "scale"})
 
 
 def plan_for(policy: RolloutPolicy, blue: str, world: World) -> Plan:

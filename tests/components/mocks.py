@@ -96,6 +96,22 @@ COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
         **_identity(given),
         "mlFlowTrackingUri": "azureml://eastus.api.azureml.ms/mlflow/v1.0/x",
     },
+    "containerservice:ManagedCluster": lambda name, given: {
+        "name": given["resourceName"],
+        "oidcIssuerProfile": {"enabled": True, "issuerURL": "https://eastus.oic.prod-aks.azure.com/t/i/"},
+        "identity": {
+            "type": "UserAssigned",
+            "userAssignedIdentities": {each: {} for each in given["identity"]["userAssignedIdentities"]},
+        },
+        "identityProfile": {"kubeletidentity": {"objectId": "principal-kubelet"}},
+    },
+    "monitor:DataCollectionRule": lambda name, given: {"name": given["dataCollectionRuleName"]},
+    "monitor:DataCollectionRuleAssociation": lambda name, given: {"name": given["associationName"]},
+    "containerservice:AgentPool": lambda name, given: {"name": given["agentPoolName"]},
+    "containerservice:MaintenanceConfiguration": lambda name, given: {"name": given["configName"]},
+    "containerservice:ManagedNamespace": lambda name, given: {"name": given["managedNamespaceName"]},
+    "containerservice:TrustedAccessRoleBinding": lambda name, given: {"name": given["trustedAccessRoleBindingName"]},
+    "kubernetesconfiguration:Extension": lambda name, given: {"name": given["extensionName"]},
     "machinelearningservices:Compute": lambda name, given: {"name": given["computeName"], **_identity(given)},
     "machinelearningservices:OnlineEndpoint": lambda name, given: {
         "name": given["endpointName"],

@@ -116,6 +116,7 @@ def test_locks_hold_what_holds_data_and_come_last(prod: Run, everything: Run) ->
     }
     assert set(locked.values()) == {
         "storage", "workspace-vault", "workspace-registry", "observability-logs", "encryption-vault", "model-registry",
+        "offline-store",
     }  # fmt: skip
     assert "workspace" not in locked.values(), "rollout deletes deployments below it"
     for lock in prod.of("authorization:ManagementLockByScope"):

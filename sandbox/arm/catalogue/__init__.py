@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from sandbox.arm.catalogue import (
     access,
+    collection,
     costs,
     dashboards,
     events,
     features,
     insights,
+    kubernetes,
+    kubernetes_ml,
     machinelearning,
     network,
     registries,
@@ -31,6 +34,9 @@ TYPES: tuple[ResourceType, ...] = (
     *costs.TYPES,
     *events.TYPES,
     *network.TYPES,
+    *kubernetes.TYPES,
+    *collection.TYPES,
+    *kubernetes_ml.TYPES,
     *web.TYPES,
     *features.TYPES,
 )

@@ -15,6 +15,7 @@ from sandbox.plugins.azure_native.catalogue import (
     access,
     events,
     features,
+    kubernetes,
     machinelearning,
     monitoring,
     network,
@@ -25,7 +26,7 @@ from sandbox.plugins.azure_native.catalogue import (
 from sandbox.plugins.azure_native.row import NestedClass, Row
 
 _VERSIONED = re.compile(r"^azure-native:(\w+)(?:/(v\w+))?:(\w+)$")
-_MODULES = (workspace, storage, monitoring, machinelearning, access, events, network, features, web)
+_MODULES = (workspace, storage, monitoring, machinelearning, access, events, network, kubernetes, features, web)
 
 CATALOGUE: Mapping[str, Row] = {row.token: row for module in _MODULES for row in module.ROWS}
 NESTED: Mapping[tuple[str, str], NestedClass] = {
