@@ -47,10 +47,8 @@ def test_redis_takes_tls_and_entra_tokens(everything: Run, dev: Run) -> None:
     database = everything.one("redisenterprise:Database").inputs
     assert (database["clientProtocol"], database["clusteringPolicy"]) == ("Encrypted", "OSSCluster")
     entries = everything.of("redisenterprise:AccessPolicyAssignment")
-    assert {each.inputs["user"]["objectId"] for each in entries} == {
-        "principal-feature-identity",
-        "principal-endpoint-churn-identity",
-    }
+    endpoints = {f"principal-{each.name}-identity" for each in everything.of("machinelearningservices:OnlineEndpoint")}
+    assert {each.inputs["user"]["objectId"] for each in entries} == {"principal-feature-identity", *endpoints}
     assert "encryption" not in dev.one("redisenterprise:RedisEnterprise").inputs
 
 
@@ -135,7 +133,7 @@ def test_load_tests_call_endpoints_and_nothing_else(everything: Run) -> None:
         for each in everything.of("authorization:RoleAssignment")
         if each.inputs["principalId"] == "principal-load-test-identity"
     }
-    assert given == {"endpoint-churn"}
+    assert given == {each.name for each in everything.of("machinelearningservices:OnlineEndpoint")}
     assert not [action for action in LOAD_TESTER.actions if action.endswith(("write", "delete"))]
 
 
