@@ -65,7 +65,7 @@ def build(settings: Settings, project: str) -> Platform:
     clusters = _clusters(settings, place, foundation)
     kubernetes = build_kubernetes(settings, place, foundation, seen)
     aks = kubernetes.cluster.cluster_id if kubernetes else None
-    spending = build_spending(settings, place, seen, foundation, clusters, kubernetes_id=aks)
+    spending = build_spending(settings, place, seen, foundation, kubernetes_id=aks)
     serving = build_serving(settings, place, foundation, seen, kubernetes)
     functions = build_functions(settings, place, foundation, seen)
     events = Events(

@@ -8,7 +8,6 @@ from typing import Any
 import pulumi
 
 from components.base import Placement
-from components.compute.clusters import Clusters
 from components.cost.budget import Budget, BudgetArgs
 from components.cost.export import CostExport, CostExportArgs
 from components.cost.off_hours import OffHours, OffHoursArgs
@@ -50,7 +49,6 @@ def build_spending(
     place: Placement,
     seen: Observability,
     foundation: Foundation,
-    clusters: Clusters,
     kubernetes_id: pulumi.Input[str] | None = None,
 ) -> Spending:
     """Declare all of it. `kubernetes_id`: the AKS cluster, where the stack has one."""
@@ -61,7 +59,7 @@ def build_spending(
     return Spending(
         budget=budget,
         export=_export(settings, place, foundation.storage),
-        off_hours=_off_hours(settings, place, foundation.workspace, clusters, kubernetes_id),
+        off_hours=_off_hours(settings, place, foundation.workspace, kubernetes_id),
     )
 
 
@@ -81,7 +79,6 @@ def _off_hours(
     settings: Settings,
     place: Placement,
     workspace: Workspace,
-    clusters: Clusters,
     kubernetes_id: pulumi.Input[str] | None,
 ) -> OffHours | None:
     if not settings.off_hours.enabled:
@@ -91,8 +88,6 @@ def _off_hours(
         settings=settings.off_hours,
         workspace_id=workspace.workspace_id,
         runbook_uri=runbook_uri(settings) or "",
-        clusters={name: cluster.min_nodes for name, cluster in settings.clusters.items()},
-        cluster_ids=clusters.cluster_ids,
         kubernetes_id=kubernetes_id,
     )
     return OffHours("off-hours", args)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,9 +27,6 @@ class OffHoursArgs:
     settings: OffHoursSettings
     workspace_id: pulumi.Input[str]
     runbook_uri: str
-    #: The nodes that each cluster keeps in working hours, and its id, which the runbook's role ends at.
-    clusters: Mapping[str, int]
-    cluster_ids: Mapping[str, pulumi.Input[str]]
     kubernetes_id: pulumi.Input[str] | None = None
 
 
@@ -71,12 +67,13 @@ class OffHours(pulumi.ComponentResource):
         )
 
     def _build_role(self) -> None:
-        """Reads and writes of the clusters themselves: the runbook reaches neither workspace nor data."""
+        """Reads and writes of the workspace's clusters: the runbook reaches nothing else in it, and no data."""
         from pulumi_azure_native import authorization
 
         place, args = self._args.place, self._args
         actions = [f"{_COMPUTES}/read", f"{_COMPUTES}/write"]
-        scopes = dict(args.cluster_ids)
+        # at the workspace, so that one more cluster needs no one more assignment
+        scopes: dict[str, pulumi.Input[str]] = {"workspace": args.workspace_id}
         if args.kubernetes_id is not None:
             actions += [f"{_AKS}/agentPools/read", f"{_AKS}/agentPools/write"]
             scopes["kubernetes"] = args.kubernetes_id
@@ -160,14 +157,13 @@ class OffHours(pulumi.ComponentResource):
         from pulumi_azure_native import automation
 
         place, args = self._args.place, self._args
-        clusters = ",".join(f"{name}={least}" for name, least in sorted(args.clusters.items())) or "-"
-        words = [action, args.workspace_id, clusters]
+        words = [action, args.workspace_id]
         if args.kubernetes_id is not None:
             words.append(args.kubernetes_id)
         automation.JobSchedule(
             f"{self._name}-{action}-job",
             # a link can't be changed: what is in it is in its name
-            job_schedule_id=place.names.guid("job", schedule_name, clusters, str(args.kubernetes_id is not None)),
+            job_schedule_id=place.names.guid("job", schedule_name, str(args.kubernetes_id is not None)),
             automation_account_name=self._account.name,
             resource_group_name=place.resource_group,
             runbook=automation.RunbookAssociationPropertyArgs(name=self._runbook.name),

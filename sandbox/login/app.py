@@ -122,7 +122,7 @@ class _Login:
                 50034,
                 "invalid_request",
                 "No managed identity of this app has that client id, or the app is not known.",
-                400,
+                400 if header else 401,
             )
         resource = query.get("resource", "").removesuffix("/.default")
         token = self._sandbox.tokens.issue(self._state.audience(resource), principal)

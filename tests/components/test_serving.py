@@ -129,7 +129,7 @@ def test_a_batch_endpoint_asks_for_entra_tokens_and_tells_how_it_is_deployed(eve
 
 def test_the_contract_names_network_registries_and_key(prod: Run, everything: Run) -> None:
     told = StackOutputs.model_validate(everything.outputs["rollout"])
-    assert set(told.network.subnet_ids) == {"compute", "aks", "endpoints", "functions"}
+    assert set(told.network.subnet_ids) == {"compute", "aks", "endpoints", "functions", "gateway"}
     assert {"blob", "vault", "amlworkspace"} <= set(told.network.private_endpoints)
     assert told.model_registry is not None
     assert told.model_registry.owned

@@ -56,15 +56,15 @@ def test_aks_keeps_one_node_and_gets_back_what_it_had() -> None:
 @pytest.mark.parametrize(
     ("arguments", "parsed"),
     [
-        (["off /w cpu=0,gpu=2 /aks"], ("off", "/w", {"cpu": 0, "gpu": 2}, "/aks")),
-        (["on", "/w", "-"], ("on", "/w", {}, "")),
+        (["off /w /aks"], ("off", "/w", "/aks")),
+        (["on", "/w"], ("on", "/w", "")),
     ],
 )
-def test_parameters_come_in_one_or_one_by_one(arguments: list[str], parsed: tuple[Any, ...]) -> None:
+def test_parameters_come_in_one_or_one_by_one(arguments: list[str], parsed: tuple[str, ...]) -> None:
     assert off_hours.parse(arguments) == parsed
 
 
-@pytest.mark.parametrize("arguments", [[], ["sleep", "/w", "-"], ["off", "/w"]])
+@pytest.mark.parametrize("arguments", [[], ["sleep", "/w"], ["off"], ["off", "/w", "/aks", "more"]])
 def test_other_parameters_are_refused(arguments: list[str]) -> None:
     with pytest.raises(SystemExit, match=r"parameters: off\|on"):
         off_hours.parse(arguments)

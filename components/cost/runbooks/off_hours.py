@@ -2,10 +2,10 @@
 
 Parameters, separated by blanks or given one by one:
 
-    off|on  /subscriptions/.../workspaces/W  CLUSTER=MIN_NODES,...|-  [/subscriptions/.../managedClusters/K]
+    off|on  /subscriptions/.../workspaces/W  [/subscriptions/.../managedClusters/K]
 
 `off` sets every cluster's minimum to 0; Azure ML then gives idle nodes back, a node with a running job stays. `on` sets the
-minimum that the parameter says. Of AKS `off` leaves the system pool's one node; what a pool had before is kept in its own
+minimum that the cluster's tag `min-nodes` says; clusters without that tag are left alone. Of AKS `off` leaves the system pool's one node; what a pool had before is kept in its own
 tag, so that `on` puts it back. Both may be repeated. Standard library only: nothing has to be installed in the account.
 """
 
@@ -25,6 +25,7 @@ from typing import Any
 ML_VERSION = "2024-10-01"
 AKS_VERSION = "2025-05-01"
 BEFORE = "rollouts-before-off-hours"
+MIN_NODES = "min-nodes"
 SECONDS, ATTEMPTS = 60, 5
 
 
@@ -77,6 +78,15 @@ def set_cluster(arm: Arm, workspace: str, cluster: str, least: int) -> str:
     return f"cluster {cluster}: {was} -> {least} nodes at least"
 
 
+def clusters_of(arm: Arm, workspace: str) -> Iterator[tuple[str, int]]:
+    """Name and working-hours minimum of each cluster that says one."""
+    path = f"{workspace}/computes"
+    for compute in arm.call("GET", path, ML_VERSION)["value"]:
+        least = (compute.get("tags") or {}).get(MIN_NODES, "")
+        if least.isdigit() and compute["properties"].get("computeType") == "AmlCompute":
+            yield compute["name"], int(least)
+
+
 def pools_off(pools: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """By pool, the nodes that it keeps: a system pool one, because it takes no zero; a user pool none."""
     return {pool["name"]: int(pool["properties"].get("mode") == "System") for pool in pools}
@@ -113,20 +123,19 @@ def set_pool(arm: Arm, cluster: str, pool: Mapping[str, Any], least: int | None)
 READ_ONLY = ("provisioningState", "powerState", "currentOrchestratorVersion", "nodeImageVersion", "eTag", "status")
 
 
-def parse(arguments: Sequence[str]) -> tuple[str, str, dict[str, int], str]:
-    """Action, workspace, clusters' minimums, AKS cluster or ''."""
+def parse(arguments: Sequence[str]) -> tuple[str, str, str]:
+    """Action, workspace, AKS cluster or ''."""
     words = " ".join(arguments).split()
-    if len(words) not in (3, 4) or words[0] not in ("off", "on"):
-        raise SystemExit(f"parameters: off|on WORKSPACE_ID CLUSTER=MIN_NODES,...|- [AKS_ID], not {words!r}")
-    pairs = [] if words[2] == "-" else [pair.partition("=") for pair in words[2].split(",")]
-    return words[0], words[1], {name: int(least) for name, _, least in pairs}, words[3] if len(words) == 4 else ""
+    if len(words) not in (2, 3) or words[0] not in ("off", "on"):
+        raise SystemExit(f"parameters: off|on WORKSPACE_ID [AKS_ID], not {words!r}")
+    return words[0], words[1], words[2] if len(words) == 3 else ""
 
 
 def works(arguments: Sequence[str]) -> Iterator[Callable[[], Iterable[str]]]:
     """What there is to do, one piece at a time; each gives the lines that say what it did."""
-    action, workspace, clusters, aks = parse(arguments)
+    action, workspace, aks = parse(arguments)
     arm = Arm()
-    for name, least in sorted(clusters.items()):
+    for name, least in sorted(clusters_of(arm, workspace)):
         yield functools.partial(_one, arm, workspace, name, 0 if action == "off" else least)
     if aks:
         yield functools.partial(set_pools, arm, aks, action == "off")
