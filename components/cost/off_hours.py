@@ -13,6 +13,7 @@ import pulumi
 
 from components.base import Placement, child
 from components.cost.settings import OffHoursSettings
+from components.identity.roles import held
 
 SOURCE = Path(__file__).parent / "runbooks" / "off_hours.py"
 RUNBOOK = "off-hours"
@@ -102,7 +103,7 @@ class OffHours(pulumi.ComponentResource):
                     f"/subscriptions/{place.subscription_id}/providers/Microsoft.Authorization/roleDefinitions/{guid}"
                 ),
                 scope=scope,
-                opts=child(self, place, after=[role]),
+                opts=held(self, place, self._account, after=[role]),
             )
 
     def _build_runbook(self) -> Any:
@@ -113,7 +114,8 @@ class OffHours(pulumi.ComponentResource):
         return automation.Runbook(
             f"{self._name}-runbook",
             runbook_name=RUNBOOK,
-            automation_account_name=self._account.name,
+            # plain, not the account's output: a preview of its update doesn't know that, and would replace what is in it
+            automation_account_name=place.names.of("automation account"),
             resource_group_name=place.resource_group,
             location=place.location,
             runbook_type="Python3",
@@ -127,7 +129,7 @@ class OffHours(pulumi.ComponentResource):
                 content_hash=automation.ContentHashArgs(algorithm="sha256", value=digest),
             ),
             tags=place.tags,
-            opts=child(self, place),
+            opts=child(self, place, after=[self._account]),
         )
 
     def _build_schedule(self, action: str, at: str) -> pulumi.Output[str]:
@@ -140,14 +142,14 @@ class OffHours(pulumi.ComponentResource):
             f"{self._name}-{action}",
             name=schedule_name,
             schedule_name=schedule_name,
-            automation_account_name=self._account.name,
+            automation_account_name=place.names.of("automation account"),
             resource_group_name=place.resource_group,
             frequency="Week",
             interval=1,
             start_time=first_start(at, zone, datetime.now(UTC)),
             time_zone=zone,
             advanced_schedule=automation.AdvancedScheduleArgs(week_days=list(_WEEKDAYS)),
-            opts=child(self, place, ignore=["startTime"]),
+            opts=child(self, place, after=[self._account], ignore=["startTime"]),
         )
         self._link(action, schedule_name, schedule)
         identifier: pulumi.Output[str] = schedule.name
@@ -164,10 +166,10 @@ class OffHours(pulumi.ComponentResource):
             f"{self._name}-{action}-job",
             # a link can't be changed: what is in it is in its name
             job_schedule_id=place.names.guid("job", schedule_name, str(args.kubernetes_id is not None)),
-            automation_account_name=self._account.name,
+            automation_account_name=place.names.of("automation account"),
             resource_group_name=place.resource_group,
-            runbook=automation.RunbookAssociationPropertyArgs(name=self._runbook.name),
-            schedule=automation.ScheduleAssociationPropertyArgs(name=schedule.name),
+            runbook=automation.RunbookAssociationPropertyArgs(name=RUNBOOK),
+            schedule=automation.ScheduleAssociationPropertyArgs(name=schedule_name),
             # one parameter, in words: Automation reads what looks like JSON its own way
             parameters={"parameter1": pulumi.Output.all(*words).apply(" ".join)},
             opts=child(self, place, after=[self._runbook, schedule]),

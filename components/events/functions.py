@@ -59,7 +59,11 @@ class Functions(pulumi.ComponentResource):
         self._identity = self._build_identity()
         self.principal_id = self._identity.principal_id
         storage = FunctionsStorageArgs(
-            place=args.place, reach=args.reach, network=args.network, principal_id=self.principal_id
+            place=args.place,
+            reach=args.reach,
+            network=args.network,
+            principal_id=self.principal_id,
+            identity=self._identity,
         )
         self._storage = FunctionsStorage(f"{name}-storage", storage, pulumi.ResourceOptions(parent=self))
         self.packages_url = self._storage.packages_url
@@ -113,7 +117,13 @@ class Functions(pulumi.ComponentResource):
 
     def _grant(self, what: str, role: Role, scope: pulumi.Input[str]) -> pulumi.Resource:
         return assign(
-            f"{self._name}-{what}", role, to=self.principal_id, scope=scope, parent=self, place=self._args.place
+            f"{self._name}-{what}",
+            role,
+            to=self.principal_id,
+            scope=scope,
+            parent=self,
+            place=self._args.place,
+            holder=self._identity,
         )
 
     def _build_site(self, references: Mapping[str, pulumi.Output[str]], ready: list[pulumi.Resource]) -> Any:

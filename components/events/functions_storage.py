@@ -24,6 +24,8 @@ class FunctionsStorageArgs:
     reach: Reach
     network: Network | None
     principal_id: pulumi.Input[str]
+    #: The identity that the principal is of.
+    identity: pulumi.Resource
 
 
 class FunctionsStorage(pulumi.ComponentResource):
@@ -48,7 +50,13 @@ class FunctionsStorage(pulumi.ComponentResource):
         self.handled_events_url = pulumi.Output.concat(endpoint, "/", handled.name)
         # the host keeps its own containers besides, which it makes itself
         role = assign(
-            f"{name}-owner", Role.BLOB_DATA_OWNER, to=args.principal_id, scope=account.id, parent=self, place=args.place
+            f"{name}-owner",
+            Role.BLOB_DATA_OWNER,
+            to=args.principal_id,
+            scope=account.id,
+            parent=self,
+            place=args.place,
+            holder=args.identity,
         )
         self.ready = [role, packages, handled, *self._build_door(account)]
         self._build_expiry(account)

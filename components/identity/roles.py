@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 
 import pulumi
@@ -51,11 +52,18 @@ def assign(  # noqa: PLR0913  # each is a part of an assignment, and named
     `holder`: the resource that the principal comes from. An update of it leaves the principal as it is, which a preview
     can't know; a new one has another, and is assigned the role anew.
     """
-    opts = pulumi.ResourceOptions.merge(
-        child(parent, place, ignore=["principalId"] if holder else ()),
+    opts = held(parent, place, holder)
+    return _assignment(name, role, ("ServicePrincipal", to), scope, opts, place, condition)
+
+
+def held(
+    parent: pulumi.Resource, place: Placement, holder: pulumi.Resource | None, after: Sequence[pulumi.Resource] = ()
+) -> pulumi.ResourceOptions:
+    """Options of an assignment to the identity of `holder`; None: to somebody who is not of this stack."""
+    return pulumi.ResourceOptions.merge(
+        child(parent, place, after=after, ignore=["principalId"] if holder else ()),
         pulumi.ResourceOptions(replace_with=[holder] if holder else None),
     )
-    return _assignment(name, role, ("ServicePrincipal", to), scope, opts, place, condition)
 
 
 def assign_group(

@@ -46,8 +46,14 @@ class Cluster(pulumi.ComponentResource):
         self.oidc_issuer_url = cluster.oidc_issuer_profile.apply(lambda profile: profile.issuer_url)
         kubelet = cluster.identity_profile.apply(lambda profile: profile["kubeletidentity"].object_id)
         pull = assign(
-            f"{name}-pull", Role.ACR_PULL, to=kubelet, scope=args.registry_id, parent=self, place=args.place
-        )  # fmt: skip
+            f"{name}-pull",
+            Role.ACR_PULL,
+            to=kubelet,
+            scope=args.registry_id,
+            parent=self,
+            place=args.place,
+            holder=cluster,
+        )
         if args.settings.container_insights:
             collect_logs(
                 name, cluster_id=cluster.id, log_analytics_id=args.log_analytics_id, parent=self, place=args.place

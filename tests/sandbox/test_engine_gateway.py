@@ -17,12 +17,12 @@ from tests.sandbox.engine import Engine, copy_project
 from tests.sandbox.test_engine_stacks import go_down, outputs_of
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.engine]
-_WANTED = ("network", "registry", "gateway", "endpoints")
+_WANTED = ("network", "registry", "gateway")
 
 
 def write(engine: Engine, **changes: Any) -> None:
     """The staging file with the gateway's options, and `changes` to the gateway."""
-    options = {key: OPTIONS[key] for key in _WANTED}
+    options = {key: OPTIONS[key] for key in _WANTED} | {"endpoints": {"churn": OPTIONS["endpoints"]["churn"]}}
     values = merged(merged(stack_values("staging"), options), {"gateway": changes})
     keys = {key if ":" in key else f"{PROJECT}:{key}": value for key, value in values.items()}
     file = engine.project / "Pulumi.staging.yaml"
