@@ -8,7 +8,7 @@ import pytest
 
 from tests.sandbox.operator import Company, company
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.engine]
+pytestmark = [pytest.mark.sandbox, pytest.mark.engine, pytest.mark.timed]
 BRANCH = "ref:refs/heads/main"
 
 
