@@ -99,11 +99,13 @@ class Company:
 
     def run(self, command: str, *options: str, use_case: str = "churn", outputs: str = OUTPUTS) -> Ran:
         """`rollout COMMAND churn ...` in this process."""
-        console.cache_clear()
-        errors.cache_clear()
         file, printed = str(self.folder / outputs), io.StringIO()
-        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-            code = app.run([command, use_case, "--outputs", file, *options])
+        _forget_consoles()
+        try:
+            with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+                code = app.run([command, use_case, "--outputs", file, *options])
+        finally:
+            _forget_consoles()
         # Lines are broken to the terminal's width.
         return Ran(code, " ".join(printed.getvalue().split()))
 
@@ -238,3 +240,9 @@ def register(made: Company) -> None:
     (model / "input_example.json").write_text(PAYLOAD)
     client = cloud_from_environment().ml_client(made.outputs)
     client.models.create_or_update(Model(name="tiny", version="1", path=str(model), type="custom_model"))
+
+
+def _forget_consoles() -> None:
+    """They keep the stream that they were made with; the next one is made with what is there then."""
+    console.cache_clear()
+    errors.cache_clear()
