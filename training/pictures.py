@@ -10,6 +10,7 @@ import matplotlib
 matplotlib.use("Agg")
 
 from matplotlib import pyplot as plt  # the backend has to be chosen first
+from matplotlib.figure import Figure  # the same
 from sklearn.metrics import ConfusionMatrixDisplay  # the same
 
 _MOST_BARS = 15
@@ -45,6 +46,6 @@ def bars(values: Mapping[str, float], label: str, file: Path) -> None:
     _save(figure, file)
 
 
-def _save(figure: plt.Figure, file: Path) -> None:
+def _save(figure: Figure, file: Path) -> None:
     figure.savefig(file, dpi=120, metadata=_METADATA)
     plt.close(figure)

@@ -75,10 +75,10 @@ def evaluate(
     model, threshold = load(trained)
     probability = np.asarray(model.predict_proba(x), dtype=np.float64)
     versus = _compare(truth, (probability, threshold), x, case, baseline)
-    found = _evaluation(truth, probability, threshold, frame, plan, case, _shap(model, x, plan))
+    update: dict[str, Any] = {"shap": _shap(model, x, plan)}
     if baseline and versus:
-        update = {"baseline": baseline[0], "p_value": versus.p_value, "worse_than_baseline": versus.worse}
-        found = found.model_copy(update=update)
+        update |= {"baseline": baseline[0], "p_value": versus.p_value, "worse_than_baseline": versus.worse}
+    found = _evaluation(truth, probability, threshold, frame, plan, case).model_copy(update=update)
     _write(output, found, versus, truth, probability, plan)
     mlflow.log_metrics({name: value for name, value in found.metrics.items() if not np.isnan(value)})
     return found
@@ -113,7 +113,6 @@ def _evaluation(
     frame: pd.DataFrame,
     plan: FeaturePlan,
     case: UseCase,
-    shap: dict[str, float],
 ) -> Evaluation:
     binary = len(plan.classes) == 2
     guess = predicted(probability, threshold)
@@ -129,7 +128,7 @@ def _evaluation(
         confusion=tuple(tuple(int(n) for n in row) for row in confusion_matrix(truth, guess, labels=range(len(plan.classes)))),
         classes=plan.classes,
         segments={name: _segment(truth, guess, frame[name], binary) for name in case.segments if name in frame},
-        shap=shap,
+        shap={},
     )  # fmt: skip
 
 

@@ -110,9 +110,11 @@ def _frame(table: Table, case: UseCase, plan: FeaturePlan) -> pd.DataFrame:
         f"coalesce(CAST({quoted(name)} AS VARCHAR), '{NO_CATEGORY}') AS {quoted(name)}" for name in plan.categories
     ]
     selected = ", ".join([*categories, *numbers, f"{class_of(case)} AS {quoted(TARGET)}"])
-    frame = table.connection.sql(f"SELECT {selected} FROM source").df()  # nosec B608  # quoted names only
+    frame: pd.DataFrame = table.connection.sql(f"SELECT {selected} FROM source").df()  # nosec B608  # quoted names only
     frame[TARGET] = frame[TARGET].map({name: number for number, name in enumerate(plan.classes)}).astype("int64")
-    return frame.replace({name: {np.inf: np.nan, -np.inf: np.nan} for name in plan.numbers})
+    numbers = list(plan.numbers)
+    frame[numbers] = frame[numbers].where(np.isfinite(frame[numbers]))
+    return frame
 
 
 def _strongest_numbers(train: pd.DataFrame, plan: FeaturePlan, case: UseCase) -> tuple[str, ...]:
