@@ -50,6 +50,17 @@ class SearchSettings(_Block):
     max_depth: tuple[int, int] = Field(default=(3, 10), description="lowest and highest")
 
 
+class CardSettings(_Block):
+    """What only people know of a model. Empty fields are named in the card, and miss the gate `complete_card`."""
+
+    owner: str = Field(default="", description="team that answers for the model")
+    intended_use: str = Field(default="", description="decisions that it is made for, and for whom")
+    out_of_scope: str = Field(default="", description="what it must not be used for")
+    data_source: str = Field(default="", description="where the rows come from, when, and under which licence")
+    limitations: str = Field(default="", description="where it is known to be weak")
+    ethics: str = Field(default="", description="who may be harmed by a wrong answer, and what is done about it")
+
+
 class UseCase(_Block):
     """One prediction task on one table. Binary: `positive` is the label that the gates are about."""
 
@@ -74,6 +85,7 @@ class UseCase(_Block):
     features: FeatureSettings = FeatureSettings()
     search: SearchSettings = SearchSettings()
     gates: Gates | None = Field(default=None, description="this use case's own gates; none: the stack's")
+    card: CardSettings = CardSettings()
 
     @model_validator(mode="after")
     def _classes_are_named(self) -> UseCase:
