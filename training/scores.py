@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score, roc_auc_score
+from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -27,11 +27,12 @@ def metrics(truth: Ints, probability: Floats, threshold: float | None) -> dict[s
     classes = probability.shape[1]
     guess = predicted(probability, threshold)
     how: dict[str, Any] = {"average": "binary"} if classes == 2 else {"average": "macro"}
+    precision, recall, f1, _ = precision_recall_fscore_support(truth, guess, zero_division=0, **how)
     return {
-        "accuracy": float(accuracy_score(truth, guess)),
-        "precision": float(precision_score(truth, guess, zero_division=0, **how)),
-        "recall": float(recall_score(truth, guess, zero_division=0, **how)),
-        "f1": float(f1_score(truth, guess, zero_division=0, **how)),
+        "accuracy": float(np.mean(truth == guess)),
+        "precision": float(precision),
+        "recall": float(recall),
+        "f1": float(f1),
         "auc": auc(truth, probability),
     }
 
@@ -51,9 +52,16 @@ def best_threshold(truth: Ints, probability: Floats, floors: Mapping[str, float]
     For out-of-fold probabilities of the training rows only: tuned on test rows it would flatter.
     """
 
-    def worth(threshold: float) -> tuple[float, float, float]:
-        found = metrics(truth, probability, threshold)
-        margin = min((found[name] - floor for name, floor in floors.items() if name in found), default=0.0)
-        return round(margin, 9), round(found["f1"], 9), -abs(threshold - 0.5)
-
-    return round(float(max(_GRID, key=worth)), 3)
+    chosen = probability[:, 1][None, :] >= _GRID[:, None]
+    hits, positives = (chosen & (truth == 1)).sum(axis=1), int((truth == 1).sum())
+    recall, precision = hits / max(1, positives), hits / np.maximum(1, chosen.sum(axis=1))
+    found = {
+        "accuracy": (chosen == (truth == 1)).mean(axis=1),
+        "precision": precision,
+        "recall": recall,
+        "f1": 2 * hits / np.maximum(1, chosen.sum(axis=1) + positives),
+    }
+    margins = [found[name] - floor for name, floor in floors.items() if name in found]
+    smallest = np.round(np.min(margins, axis=0), 9) if margins else np.zeros(len(_GRID))
+    best = np.lexsort((-np.abs(_GRID - 0.5), np.round(found["f1"], 9), smallest))[-1]
+    return round(float(_GRID[best]), 3)

@@ -106,9 +106,7 @@ def register(
     return _make(folder, client, name, described, facts)
 
 
-def _tags(
-    folder: Path, facts: Facts, client: MlflowClient, name: str, tags: Mapping[str, str]
-) -> dict[str, str]:
+def _tags(folder: Path, facts: Facts, client: MlflowClient, name: str, tags: Mapping[str, str]) -> dict[str, str]:
     """The caller's tags, hashes, metrics, and the semantic version that follows from them."""
     signature = yaml.safe_load((folder / MODEL_FOLDER / "MLmodel").read_text())["signature"]
     hashes = {
@@ -127,9 +125,7 @@ def _last(client: MlflowClient, name: str) -> Mapping[str, str] | None:
     return dict(versions[0].tags) if versions else None
 
 
-def _make(
-    folder: Path, client: MlflowClient, name: str, tags: dict[str, str], facts: Facts
-) -> RegisteredModelInfo:
+def _make(folder: Path, client: MlflowClient, name: str, tags: dict[str, str], facts: Facts) -> RegisteredModelInfo:
     run = mlflow.active_run()
     assert run is not None  # nosec B101  # the caller opens it
     mlflow.log_artifacts(str(folder / MODEL_FOLDER), ARTIFACT)
