@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sandbox test lint format bench docs locks browser clean
+.PHONY: help setup demo sandbox test lint format bench docs locks browser kql clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,7 +30,7 @@ demo: setup ## The whole life cycle on the sandbox, about 6 minutes; report in o
 sandbox: setup ## Start local Azure and say how to use it
 	@$(BIN)/rollout sandbox up
 
-test: setup lint browser ## Lint and all tests
+test: setup lint browser kql ## Lint and all tests
 	@$(BIN)/python -m pytest
 
 lint: $(STAMP) ## black, ruff, mypy, bandit
@@ -46,14 +46,19 @@ format: $(STAMP) ## Format and mend what can be
 bench: setup ## Speed beside rivals, as ratios; out/bench/*.json
 	@$(BIN)/python -m bench
 
-docs: $(STAMP) ## Regenerate docs/commands.md
+docs: $(STAMP) ## Regenerate docs/commands.md, docs/outputs.md and the architecture picture
 	@$(BIN)/python tools/commands_doc.py
+	@$(BIN)/python tools/outputs_doc.py
+	@$(BIN)/python tools/architecture_picture.py
 
 locks: $(STAMP) ## Lock requirements/*.in anew
 	@for name in bootstrap dev; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links requirements/$$name.in -o requirements/$$name.txt; done
 	@for name in runtime sandbox; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links -c requirements/dev.txt requirements/$$name.in -o requirements/$$name.txt; done
+
+kql: $(STAMP)
+	@$(BIN)/python tools/kql_check.py
 
 browser:
 	@command -v chromium >/dev/null || tools/install-browser

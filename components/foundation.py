@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 
@@ -12,7 +13,7 @@ from components.cost.prices import price_book
 from components.events.topics import queued
 from components.network.private_endpoints import PrivateEndpoints, PrivateEndpointsArgs
 from components.network.reach import reach_of
-from components.network.vnet import Network, NetworkArgs
+from components.network.vnet import FEATURE_ZONES, ZONES, Network, NetworkArgs
 from components.observability.logs import Observability
 from components.settings import Settings
 from components.workspace.encryption import Encryption, EncryptionArgs
@@ -39,12 +40,17 @@ class Foundation:
             return None
         return self.network.subnet_ids["compute"]
 
+    def is_isolated(self, settings: Settings) -> bool:
+        """Whether nodes run in a network of the stack's or of the workspace's own."""
+        return self.network is not None or settings.network.isolation != "Disabled"
+
 
 def build_foundation(settings: Settings, place: Placement, seen: Observability) -> Foundation:
     """Declare the stack's foundation."""
     network = None
     if settings.network.enabled:
-        network = Network("network", NetworkArgs(place=place, settings=settings.network))
+        groups = (*ZONES, *(FEATURE_ZONES if settings.feature_store.enabled else ()))
+        network = Network("network", NetworkArgs(place=place, settings=settings.network, groups=groups))
     encryption = _encryption(settings, place)
     storage = _storage(settings, place, encryption)
     workspace = _workspace(settings, place, storage, seen, encryption)
@@ -135,9 +141,28 @@ def _model_registry(settings: Settings, place: Placement, workspace: Workspace) 
         place=place,
         settings=settings.model_registry,
         reach=reach_of(settings),
+        holder=workspace.identity,
         principal_id=workspace.principal_id,
     )
     return ModelRegistry("model-registry", args)
+
+
+def foundation_outputs(foundation: Foundation) -> dict[str, Any]:
+    """What the contract has of the foundation."""
+    network, doors, models = foundation.network, foundation.private_endpoints, foundation.model_registry
+    key = foundation.encryption.key if foundation.encryption else None
+    return {
+        "network": {
+            "vnet_id": network.vnet_id if network else "",
+            "subnet_ids": network.subnet_ids if network else {},
+            "private_endpoints": doors.endpoint_ids if doors else {},
+        },
+        "container_registry": {"name": foundation.workspace.registry_name, "id": foundation.workspace.registry_id},
+        "model_registry": models.document() if models else None,
+        "encryption": (
+            {"key_name": key.key_name, "key_uri": key.key_uri, "vault_id": key.vault_id} if key is not None else None
+        ),
+    }
 
 
 def lock_data(
@@ -146,8 +171,9 @@ def lock_data(
     foundation: Foundation,
     seen: Observability,
     after: Sequence[pulumi.Resource | None],
+    more: Mapping[str, pulumi.Input[str]] | None = None,
 ) -> Locks | None:
-    """Lock what holds data, once all that is `after` is made; None where the stack does not ask for it."""
+    """Lock what holds data, and `more` by name, once all that is `after` is made; None where the stack does not ask for it."""
     if not settings.lock_data:
         return None
     targets: dict[str, pulumi.Input[str]] = {
@@ -160,6 +186,7 @@ def lock_data(
         targets["key-vault"] = foundation.encryption.key.vault_id
     if foundation.model_registry is not None and settings.model_registry.create:
         targets["model-registry"] = foundation.model_registry.registry_id
+    targets |= more or {}
     below = (
         foundation.storage,
         foundation.workspace,

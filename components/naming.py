@@ -59,17 +59,24 @@ RULES: dict[str, Rule] = {
         Rule("machine learning workspace", 3, 33, r"[A-Za-z0-9][\w-]*", "letters, digits, hyphens and underscores, starting with a letter or digit", Scope.GROUP),
         Rule("compute cluster", 3, 24, _WORD_PATTERN, _WORD, Scope.PARENT),
         Rule("online endpoint", 3, 32, _WORD_PATTERN, _WORD, Scope.REGION),
+        Rule("batch endpoint", 3, 32, _WORD_PATTERN, _WORD, Scope.REGION),
         Rule("blob container", 3, 63, r"[a-z0-9](?:[a-z0-9]|-(?!-))*[a-z0-9]", "lower-case letters, digits and single hyphens", Scope.PARENT),
         Rule("storage queue", 3, 63, r"[a-z0-9](?:[a-z0-9]|-(?!-))*[a-z0-9]", "lower-case letters, digits and single hyphens", Scope.PARENT),
         Rule("event grid topic", 3, 50, r"[A-Za-z0-9-]+", "letters, digits and hyphens", Scope.REGION),
         Rule("event subscription", 3, 64, r"[A-Za-z0-9-]+", "letters, digits and hyphens", Scope.PARENT),
         Rule("action group", 1, 260, r"[^:<>+/&%\\?|]*[^:<>+/&%\\?|. ]", "anything but : < > + / & % \\ ? |, no space or dot at the end", Scope.GROUP),
         Rule("alert rule", 1, 260, r"[^*#&+:<>?@%{}\\/]*[^*#&+:<>?@%{}\\/. ]", "anything but * # & + : < > ? @ % { } \\ /, no space or dot at the end", Scope.GROUP),
+        Rule("query pack", 1, 255, r"[A-Za-z0-9][\w-]*", "letters, digits, hyphens and underscores, starting with a letter or digit", Scope.GROUP),
+        Rule("availability test", 1, 260, r"[A-Za-z0-9][\w-]*", "letters, digits, hyphens and underscores, starting with a letter or digit", Scope.GROUP),
+        Rule("monitor workspace", 4, 63, r"[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9]", "letters, digits and inner hyphens", Scope.GROUP),
+        Rule("grafana", 2, 23, _WORD_PATTERN, _WORD, Scope.GLOBAL),
         Rule("virtual network", 2, 64, r"[A-Za-z0-9][\w.-]*\w", "letters, digits, _ - ., starting with a letter or digit", Scope.GROUP),
         Rule("network security group", 1, 80, r"[A-Za-z0-9](?:[\w.-]*\w)?", "letters, digits, _ - ., starting with a letter or digit", Scope.GROUP),
         Rule("private endpoint", 2, 64, r"[A-Za-z0-9][\w.-]*\w", "letters, digits, _ - ., starting with a letter or digit", Scope.GROUP),
         Rule("model registry", 3, 33, r"[A-Za-z0-9][\w-]*", "letters, digits, hyphens and underscores, starting with a letter or digit", Scope.GLOBAL),
         Rule("datastore", 1, 255, r"\w+", "letters, digits and underscores", Scope.PARENT, "_"),
+        Rule("managed redis", 1, 60, r"[A-Za-z0-9](?:[A-Za-z0-9]|-(?=[A-Za-z0-9]))*", "letters, digits and single inner hyphens", Scope.REGION),
+        Rule("load test", 1, 64, r"[A-Za-z0-9][\w-]*", "letters, digits, hyphens and underscores, starting with a letter or digit", Scope.GROUP),
         Rule("budget", 1, 63, r"[\w-]+", "letters, digits, hyphens and underscores", Scope.GROUP),
     )
 }  # fmt: skip
@@ -119,6 +126,11 @@ class Names:
         """The online endpoint's name: use case first, because people look for it by that."""
         rule = RULES["online endpoint"]
         return check(rule.kind, _join(rule, [use_case, self.stack], self._hash(use_case)))
+
+    def batch_endpoint(self, use_case: str) -> str:
+        """The batch endpoint's name; it shares a region's names with online endpoints."""
+        rule = RULES["batch endpoint"]
+        return check(rule.kind, _join(rule, [use_case, "batch", self.stack], self._hash(f"batch-{use_case}")))
 
     def queue(self, name: str) -> str:
         """The storage queue that events of the subscription `name` wait in."""

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 
 from components.cost.prices import estimate
-from components.serving.settings import EndpointSettings
+from components.foundation import foundation_outputs
+from components.serving.settings import BatchEndpointSettings, EndpointSettings
 from components.settings import Settings
 from contract.outputs import StackOutputs
 
 if TYPE_CHECKING:
+    from components.observability.watch import Watch
     from components.platform import Platform
 
 
@@ -29,6 +31,9 @@ def document(settings: Settings, platform: Platform, project: str) -> dict[str, 
         "resource_group": place.resource_group,
         "location": settings.location,
         **_parts(platform),
+        **foundation_outputs(platform.foundation),
+        "feature_store": platform.features.document() if platform.features else None,
+        "load_testing": platform.load_testing.document() if platform.load_testing else None,
         "clusters": {
             name: {
                 "name": name,
@@ -40,6 +45,9 @@ def document(settings: Settings, platform: Platform, project: str) -> dict[str, 
             for name, cluster in settings.clusters.items()
         },
         "endpoints": {name: _endpoint(platform, name, each) for name, each in settings.endpoints.items()},
+        "batch_endpoints": {
+            name: _batch_endpoint(platform, name, each) for name, each in settings.batch_endpoints.items()
+        },
         "gates": settings.gates.model_dump(mode="json"),
         "cost": estimate(settings).model_dump(mode="json"),
     }
@@ -65,11 +73,8 @@ def _parts(platform: Platform) -> dict[str, Any]:
             "log_analytics_customer_id": seen.log_analytics_customer_id,
             "app_insights_id": seen.app_insights_id,
             "action_group_id": seen.action_group_id,
-            "alert_ids": {
-                f"{name}-{rule}": alert_id
-                for name, each in platform.alerts.items()
-                for rule, alert_id in each.alert_ids.items()
-            },
+            "action_group_ids": seen.action_group_ids,
+            **_watch(platform.watch),
         },
         "events": {
             "topic_name": events.topic_name,
@@ -80,6 +85,19 @@ def _parts(platform: Platform) -> dict[str, Any]:
             "client_ids": platform.identity.client_ids if platform.identity else {},
             "role_ids": platform.identity.role_ids if platform.identity else {},
         },
+    }
+
+
+def _watch(watch: Watch) -> dict[str, Any]:
+    dashboards, grafana = watch.dashboards, watch.grafana
+    return {
+        "alert_ids": watch.alert_ids,
+        "availability_test_ids": watch.availability.test_ids if watch.availability else {},
+        "saved_queries": list(dashboards.saved_queries),
+        "query_pack_id": dashboards.query_pack_id,
+        "workbook_id": dashboards.workbook_id,
+        "grafana_endpoint": grafana.endpoint if grafana else None,
+        "monitor_workspace_id": grafana.monitor_workspace_id if grafana else None,
     }
 
 
@@ -96,8 +114,20 @@ def _endpoint(platform: Platform, name: str, settings: EndpointSettings) -> dict
             "instance_count": settings.instance_count,
             "max_concurrent_requests_per_instance": settings.max_concurrent_requests,
             "request_timeout_ms": settings.request_timeout_ms,
+            "scale": settings.scale.model_dump(mode="json") if settings.scale else None,
         },
         "policy": settings.policy.model_dump(mode="json"),
+    }
+
+
+def _batch_endpoint(platform: Platform, name: str, settings: BatchEndpointSettings) -> dict[str, Any]:
+    endpoint = platform.batch_endpoints[name]
+    return {
+        "name": endpoint.endpoint_name,
+        "id": endpoint.endpoint_id,
+        "scoring_uri": endpoint.scoring_uri,
+        "model_name": settings.model,
+        "deployment": settings.model_dump(mode="json", exclude={"name", "model"}),
     }
 
 
@@ -120,6 +150,13 @@ def export(values: Mapping[str, Any]) -> None:
         "log_analytics_id": values["observability"]["log_analytics_id"],
         "app_insights_id": values["observability"]["app_insights_id"],
         "topic_endpoint": values["events"]["topic_endpoint"],
+        "container_registry_name": values["container_registry"]["name"],
+        "model_registry_name": (values["model_registry"] or {}).get("name", ""),
+        "feature_store_name": (values["feature_store"] or {}).get("name", ""),
+        "online_store_host": (values["feature_store"] or {}).get("online_host", ""),
+        "load_testing_name": (values["load_testing"] or {}).get("name", ""),
+        "vnet_id": values["network"].get("vnet_id", ""),
+        "batch_endpoint_names": {name: each["name"] for name, each in values["batch_endpoints"].items()},
         "cluster_names": sorted(values["clusters"]),
         "endpoint_names": {name: each["name"] for name, each in values["endpoints"].items()},
         "scoring_uris": {name: each["scoring_uri"] for name, each in values["endpoints"].items()},

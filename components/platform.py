@@ -11,12 +11,16 @@ from components.compute.clusters import Clusters, ClustersArgs
 from components.config import names_of
 from components.cost.budget import Budget, BudgetArgs
 from components.events.topics import Events, EventsArgs
+from components.feature_store.build import Features, FeaturesArgs, build_features, build_load_testing
+from components.feature_store.load_testing import LoadTesting
 from components.foundation import Foundation, build_foundation, lock_data
 from components.identity.apps import Identity, IdentityArgs
 from components.identity.custom_roles import Where
-from components.observability.alerts import AlertsArgs, EndpointAlerts
 from components.observability.logs import Observability, ObservabilityArgs
-from components.serving.endpoint import Endpoint, EndpointArgs
+from components.observability.watch import Watch, Watched, WatchedEndpoint, build_watch
+from components.serving.batch import BatchEndpoint
+from components.serving.build import build_serving
+from components.serving.endpoint import Endpoint
 from components.settings import Settings
 from components.workspace.storage import Storage
 from components.workspace.workspace import Workspace
@@ -32,10 +36,13 @@ class Platform:
     workspace: Workspace
     clusters: Clusters
     endpoints: dict[str, Endpoint]
-    alerts: dict[str, EndpointAlerts]
+    batch_endpoints: dict[str, BatchEndpoint]
+    watch: Watch
     events: Events
     identity: Identity | None
     foundation: Foundation
+    features: Features | None
+    load_testing: LoadTesting | None
 
 
 def build(settings: Settings, project: str) -> Platform:
@@ -46,30 +53,36 @@ def build(settings: Settings, project: str) -> Platform:
     storage, workspace = foundation.storage, foundation.workspace
     if settings.budget.enabled:
         Budget("budget", BudgetArgs(place=place, settings=settings.budget, action_group_id=seen.action_group_id))
-    clusters = ClustersArgs(
-        place=place,
-        workspace_name=workspace.workspace_name,
-        clusters=settings.clusters,
-        subnet_id=foundation.cluster_subnet(settings),
-    )
-    endpoints = _endpoints(settings, place.behind(workspace), seen)
+    clusters = _clusters(settings, place, foundation)
+    serving = build_serving(settings, place, foundation, seen)
     events = Events(
         "events",
         EventsArgs(place=place, settings=settings.events, workspace_id=workspace.workspace_id, storage=storage),
     )
-    identity = _identity(settings, place, workspace, storage, events)
-    lock_data(settings, place, foundation, seen, after=[events, identity, *endpoints.values()])
+    identity = _identity(settings, place, foundation, events, serving.online)
+    features = build_features(
+        settings,
+        FeaturesArgs(place=place, foundation=foundation, seen=seen, clusters=clusters, endpoints=serving.online),
+    )
+    watch = _watch(settings, place, seen, foundation, serving.online, events)
+    below = [events, identity, clusters, *watch.below_data, *serving.online.values()]
+    if features:
+        below += features.components
+    lock_data(settings, place, foundation, seen, after=below, more=features.holds_data if features else None)
     return Platform(
         place=place,
         storage=storage,
         observability=seen,
         workspace=workspace,
-        clusters=Clusters("cluster", clusters),
-        endpoints=endpoints,
-        alerts=_alerts(settings, place, endpoints, seen),
+        clusters=clusters,
+        endpoints=serving.online,
+        batch_endpoints=serving.batch,
+        watch=watch,
         events=events,
         identity=identity,
         foundation=foundation,
+        features=features,
+        load_testing=build_load_testing(settings, place, serving.online),
     )
 
 
@@ -100,55 +113,65 @@ def _place(settings: Settings, project: str) -> Placement:
     )
 
 
-def _endpoints(settings: Settings, place: Placement, seen: Observability) -> dict[str, Endpoint]:
-    return {
-        use_case: Endpoint(
-            f"endpoint-{use_case}",
-            EndpointArgs(
-                place=place,
-                use_case=use_case,
-                settings=endpoint,
-                endpoint_name=endpoint.name or place.names.endpoint(use_case),
-                workspace_name=place.names.of("machine learning workspace"),
-                log_analytics_id=seen.log_analytics_id,
-            ),
-        )
-        for use_case, endpoint in settings.endpoints.items()
-    }
+def _clusters(settings: Settings, place: Placement, foundation: Foundation) -> Clusters:
+    registry = foundation.model_registry
+    args = ClustersArgs(
+        place=place,
+        workspace_name=foundation.workspace.workspace_name,
+        clusters=settings.clusters,
+        storage_account_id=foundation.storage.account_id,
+        registry_id=foundation.workspace.registry_id,
+        model_registry_id=registry.registry_id if registry else None,
+        subnet_id=foundation.cluster_subnet(settings),
+        public_nodes=settings.network.public_access and not foundation.is_isolated(settings),
+    )
+    return Clusters("cluster", args)
 
 
-def _alerts(
-    settings: Settings, place: Placement, endpoints: dict[str, Endpoint], seen: Observability
-) -> dict[str, EndpointAlerts]:
-    if not settings.alerts.enabled:
-        return {}
-    return {
-        use_case: EndpointAlerts(
-            f"alerts-{use_case}",
-            AlertsArgs(
-                place=place,
-                settings=settings.alerts,
-                use_case=use_case,
-                endpoint_name=settings.endpoints[use_case].name or place.names.endpoint(use_case),
-                endpoint_id=endpoint.endpoint_id,
-                log_analytics_id=seen.log_analytics_id,
-                action_group_id=seen.action_group_id,
-            ),
-        )
-        for use_case, endpoint in endpoints.items()
-    }
+def _watch(
+    settings: Settings,
+    place: Placement,
+    seen: Observability,
+    foundation: Foundation,
+    endpoints: dict[str, Endpoint],
+    events: Events,
+) -> Watch:
+    watched = Watched(
+        endpoints={
+            use_case: WatchedEndpoint(
+                name=settings.endpoints[use_case].name or place.names.endpoint(use_case),
+                id=each.endpoint_id,
+                address=each.scoring_uri,
+            )
+            for use_case, each in endpoints.items()
+        },
+        workspace_id=foundation.workspace.workspace_id,
+        storage_id=foundation.storage.account_id,
+        vault_id=foundation.workspace.vault_id,
+        registry_id=foundation.workspace.registry_id,
+        topic_id=events.topic_id,
+    )
+    return build_watch(settings, place, seen, watched)
 
 
 def _identity(
-    settings: Settings, place: Placement, workspace: Workspace, storage: Storage, events: Events
+    settings: Settings, place: Placement, foundation: Foundation, events: Events, endpoints: dict[str, Endpoint]
 ) -> Identity | None:
     if not settings.identity.enabled:
         return None
+    storage = foundation.storage
     journal = pulumi.Output.concat(storage.account_id, "/blobServices/default/containers/", storage.journal_container)
     scopes: dict[Where, pulumi.Input[str]] = {
         Where.GROUP: place.group_id,
-        Where.WORKSPACE: workspace.workspace_id,
+        Where.WORKSPACE: foundation.workspace.workspace_id,
         Where.JOURNAL: journal,
         Where.TOPIC: events.topic_id,
     }
-    return Identity("identity", IdentityArgs(place=place, settings=settings.identity, scopes=scopes))
+    args = IdentityArgs(
+        place=place,
+        settings=settings.identity,
+        scopes=scopes,
+        endpoint_identities={use_case: each.identity.id for use_case, each in endpoints.items()},
+        scales=any(each.scale for each in settings.endpoints.values()),
+    )
+    return Identity("identity", args)

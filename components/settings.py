@@ -13,12 +13,18 @@ from components.compute.settings import ClusterSettings
 from components.config_errors import snake_keys
 from components.cost.settings import BudgetSettings, UsageSettings
 from components.events.settings import EventSettings
+from components.feature_store.settings import FeatureStoreSettings, LoadTestingSettings
 from components.fields import Block, Word, one_of
 from components.identity.settings import IdentitySettings
 from components.network.settings import NetworkSettings
-from components.observability.settings import AlertSettings, LogSettings
+from components.observability.settings import (
+    AlertSettings,
+    AvailabilityTestSettings,
+    DashboardSettings,
+    LogSettings,
+)
 from components.regions import REGIONS
-from components.serving.settings import EndpointSettings, Policy
+from components.serving.settings import BatchEndpointSettings, EndpointSettings, Policy
 from components.workspace.settings import (
     DatastoreSettings,
     EncryptionSettings,
@@ -66,9 +72,16 @@ class Settings(Block):
     logs: LogSettings = LogSettings()
     clusters: dict[Word, ClusterSettings] = Field(default_factory=dict, description="by name")
     endpoints: dict[Word, EndpointSettings] = Field(min_length=1, description="by use case")
+    batch_endpoints: dict[Word, BatchEndpointSettings] = Field(
+        default_factory=dict, description="by use case: endpoints that score files"
+    )
+    feature_store: FeatureStoreSettings = FeatureStoreSettings()
+    load_testing: LoadTestingSettings = LoadTestingSettings()
     gates: QualityGates = Field(description="lowest metrics of a model")
     policy: Policy = Field(default_factory=RolloutPolicy, description="rollout policy of all endpoints")
     alerts: AlertSettings = AlertSettings()
+    availability_test: AvailabilityTestSettings = AvailabilityTestSettings()
+    dashboards: DashboardSettings = DashboardSettings()
     budget: BudgetSettings
     events: EventSettings = EventSettings()
     identity: IdentitySettings = IdentitySettings()

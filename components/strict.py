@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
 from components import naming
 from components.config_errors import Problem, missing
+from components.feature_store.problems import problems_of_features
 from components.network.problems import problems_of_network
+from components.observability.problems import problems_of_observability
+from components.serving.problems import problems_of_serving
 from components.settings import Settings
 
 _DEFAULT_GATES = {"dev": None, "staging": None, "prod": ("f1", "auc")}
@@ -19,8 +21,10 @@ def problems_of(settings: Settings) -> list[Problem]:
         *_names(settings),
         *_secrets(settings),
         *_gates(settings),
-        *_windows(settings),
         *problems_of_network(settings),
+        *problems_of_observability(settings),
+        *problems_of_serving(settings),
+        *problems_of_features(settings),
     ]
     if settings.environment == "prod":
         found += [*_prod_endpoints(settings), *_prod_platform(settings)]
@@ -45,10 +49,6 @@ def _prod_endpoints(settings: Settings) -> Iterator[Problem]:
 def _prod_platform(settings: Settings) -> Iterator[Problem]:
     if not settings.budget.enabled:
         yield Problem("budget.enabled", False, "prod needs a budget")
-    if not settings.alerts.enabled:
-        yield Problem("alerts.enabled", False, "prod needs alerts")
-    elif not settings.alerts.emails and settings.alerts.webhook_url is None:
-        yield missing("alerts.emails", "prod needs somebody to tell: one address or more, or alerts.webhookUrl")
     if not settings.key_vault.purge_protection:
         yield Problem("keyVault.purgeProtection", False, "prod needs true")
     if settings.logs.retention_days < 90:
@@ -61,23 +61,12 @@ def _gates(settings: Settings) -> Iterator[Problem]:
             yield missing(f"gates.{name}", "is missing; prod needs it")
 
 
-def _windows(settings: Settings) -> Iterator[Problem]:
-    alerts = settings.alerts
-    if alerts.error_rate.threshold >= 1:
-        yield Problem("alerts.errorRate.threshold", alerts.error_rate.threshold, "a share below 1, e.g. 0.05")
-    if alerts.latency.minutes == 10:
-        yield Problem("alerts.latency.minutes", 10, "metric alerts look at 5, 15, 30 or 60 minutes")
-    if alerts.every_minutes > alerts.error_rate.minutes:
-        allowed = f"at most alerts.errorRate.minutes ({alerts.error_rate.minutes}), or requests go unseen"
-        yield Problem("alerts.everyMinutes", alerts.every_minutes, allowed)
-
-
 def _secrets(settings: Settings) -> Iterator[Problem]:
     urls = {
         f"events.subscriptions.{name}.webhookUrl": item.webhook_url
         for name, item in settings.events.subscriptions.items()
     }
-    for key, url in {"alerts.webhookUrl": settings.alerts.webhook_url, **urls}.items():
+    for key, url in urls.items():
         if url is not None and not url.get_secret_value().startswith("https://"):
             yield Problem(key, url, "an https:// address is needed")
 
@@ -91,10 +80,9 @@ def _names(settings: Settings) -> Iterator[Problem]:
         yield from _bad(f"clusters.{name}", "compute cluster", name)
     for use_case, endpoint in settings.endpoints.items():
         yield from _bad(f"endpoints.{use_case}.name", "online endpoint", endpoint.name or names.endpoint(use_case))
-    chosen = Counter(endpoint.name for endpoint in settings.endpoints.values() if endpoint.name)
-    for name, count in chosen.items():
-        if count > 1:
-            yield Problem("endpoints.*.name", name, f"{count} endpoints have this name; each needs its own")
+    for use_case, batch in settings.batch_endpoints.items():
+        name = batch.name or names.batch_endpoint(use_case)
+        yield from _bad(f"batchEndpoints.{use_case}.name", "batch endpoint", name)
 
 
 def _bad(key: str, kind: str, name: str) -> Iterator[Problem]:

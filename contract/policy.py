@@ -33,20 +33,20 @@ class VerdictAction(StrEnum):
 class SmokePolicy(_Frozen):
     """The check of green alone, pinned by header, before it takes live traffic."""
 
-    requests: int = Field(default=40, ge=1, le=10_000)
-    max_p95_ms: Milliseconds = 2000.0
-    min_success_rate: Share = 0.95
+    requests: int = Field(default=40, ge=1, le=10_000, description="scoring requests to green alone")
+    max_p95_ms: Milliseconds = Field(default=2000.0, description="highest P95 of them")
+    min_success_rate: Share = Field(default=0.95, description="lowest share that is answered well")
 
 
 class WindowPolicy(_Frozen):
     """Fixed windows that operators know; a breach has to last the whole window."""
 
-    max_error_rate: Share = 0.05
-    error_rate_minutes: Minutes = 5.0
-    max_p95_ms: Milliseconds = 3000.0
-    p95_minutes: Minutes = 5.0
-    min_availability: Share = 0.99
-    availability_minutes: Minutes = 10.0
+    max_error_rate: Share = Field(default=0.05, description="highest error rate of green")
+    error_rate_minutes: Minutes = Field(default=5.0, description="how long it has to be above")
+    max_p95_ms: Milliseconds = Field(default=3000.0, description="highest P95 of green")
+    p95_minutes: Minutes = Field(default=5.0, description="how long it has to be above")
+    min_availability: Share = Field(default=0.99, description="lowest availability of green")
+    availability_minutes: Minutes = Field(default=10.0, description="how long it has to be below")
 
 
 class SequentialPolicy(_Frozen):
@@ -58,10 +58,16 @@ class SequentialPolicy(_Frozen):
     `tolerated_slowdown` is green's P95 as a multiple of blue's in the same minute; None: reported, not judged.
     """
 
-    enabled: bool = True
-    tolerated_increase: Annotated[float, Field(ge=0.0, le=0.5)] = 0.01
-    tolerated_slowdown: Annotated[float, Field(ge=1.0)] | None = None
-    false_rollback_budget: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.01
+    enabled: bool = Field(default=True, description="test green against blue")
+    tolerated_increase: Annotated[float, Field(ge=0.0, le=0.5)] = Field(
+        default=0.01, description="errors that green may have more than blue, as a share of requests"
+    )
+    tolerated_slowdown: Annotated[float, Field(ge=1.0)] | None = Field(
+        default=None, description="green's P95 as a multiple of blue's; none: reported, not judged"
+    )
+    false_rollback_budget: Annotated[float, Field(gt=0.0, lt=0.5)] = Field(
+        default=0.01, description="chance that a good green is sent back"
+    )
 
 
 class VerdictPolicy(_Frozen):
@@ -71,14 +77,16 @@ class VerdictPolicy(_Frozen):
     `bad_rollback_target`: traffic should go back, but blue is not fit to take it.
     """
 
-    failed: VerdictAction = VerdictAction.ROLL_BACK
-    shared_outage: VerdictAction = VerdictAction.PAGE
-    bad_rollback_target: VerdictAction = VerdictAction.PAGE
-    no_data: VerdictAction = VerdictAction.HOLD
-    insufficient_data: VerdictAction = VerdictAction.HOLD
-    provider_error: VerdictAction = VerdictAction.HOLD
-    longest_hold_minutes: Minutes = 30.0
-    after_longest_hold: VerdictAction = VerdictAction.ROLL_BACK
+    failed: VerdictAction = Field(default=VerdictAction.ROLL_BACK, description="a check failed")
+    shared_outage: VerdictAction = Field(default=VerdictAction.PAGE, description="blue fails as green does")
+    bad_rollback_target: VerdictAction = Field(
+        default=VerdictAction.PAGE, description="blue is not fit to take the traffic"
+    )
+    no_data: VerdictAction = Field(default=VerdictAction.HOLD, description="no metrics came in")
+    insufficient_data: VerdictAction = Field(default=VerdictAction.HOLD, description="too few requests to judge")
+    provider_error: VerdictAction = Field(default=VerdictAction.HOLD, description="Azure Monitor did not answer")
+    longest_hold_minutes: Minutes = Field(default=30.0, description="how long a hold may last")
+    after_longest_hold: VerdictAction = Field(default=VerdictAction.ROLL_BACK, description="and what is done then")
 
     @field_validator("*")
     @classmethod
@@ -100,15 +108,17 @@ class VerdictPolicy(_Frozen):
 class RolloutPolicy(_Frozen):
     """One endpoint's way from blue to green."""
 
-    steps: tuple[Weight, ...] = (10, 50, 100)
-    bake_minutes: Minutes = 10.0
+    steps: tuple[Weight, ...] = Field(
+        default=(10, 50, 100), description="green's share of the traffic, in percent, step by step"
+    )
+    bake_minutes: Minutes = Field(default=10.0, description="how long each step is watched")
     min_requests: int = Field(default=20, ge=1, description="green requests a step needs before it can pass")
-    smoke: SmokePolicy = SmokePolicy()
-    windows: WindowPolicy = WindowPolicy()
-    sequential: SequentialPolicy = SequentialPolicy()
-    verdicts: VerdictPolicy = VerdictPolicy()
-    approvers_required: int = Field(default=0, ge=0, le=10)
-    keep_blue_hours: float = Field(default=24.0, ge=0.0)
+    smoke: SmokePolicy = Field(default=SmokePolicy(), description="green alone")
+    windows: WindowPolicy = Field(default=WindowPolicy(), description="fixed windows")
+    sequential: SequentialPolicy = Field(default=SequentialPolicy(), description="green against blue")
+    verdicts: VerdictPolicy = Field(default=VerdictPolicy(), description="what follows")
+    approvers_required: int = Field(default=0, ge=0, le=10, description="people who have to agree before traffic moves")
+    keep_blue_hours: float = Field(default=24.0, ge=0.0, description="how long the deployment that lost is kept")
 
     @field_validator("steps")
     @classmethod

@@ -12,11 +12,13 @@ _PUBLIC_ACCESS = {
     "keyvault:Vault": "properties.publicNetworkAccess",
     "containerregistry:Registry": "publicNetworkAccess",
     "machinelearningservices:Workspace": "publicNetworkAccess",
+    "redisenterprise:RedisEnterprise": "publicNetworkAccess",
 }
 _MINIMUM_TLS = {
     "storage:StorageAccount": ("minimumTlsVersion", ("TLS1_2", "TLS1_3")),
     "eventgrid:Topic": ("minimumTlsVersionAllowed", ("1.2", "1.3", None)),  # Azure's own default is 1.2
     "redis:Redis": ("minimumTlsVersion", ("1.2", "1.3")),
+    "redisenterprise:RedisEnterprise": ("minimumTlsVersion", ("1.2", "1.3", None)),  # likewise
     "web:WebApp": ("siteConfig.minTlsVersion", ("1.2", "1.3", None)),  # likewise
 }
 #: Where keys or passwords must be off: path and the value that says so.
@@ -95,6 +97,23 @@ def cluster_ssh(type_: str, props: Mapping[str, Any], environment: str) -> Itera
         yield "userAccountCredentials are set; leave them out"
 
 
+def redis_tls(type_: str, props: Mapping[str, Any], environment: str) -> Iterator[str]:
+    """No plain text to Redis."""
+    if type_ == "redisenterprise:Database" and known_and_not(at(props, "clientProtocol"), "Encrypted", None):
+        yield f"clientProtocol is {at(props, 'clientProtocol')!r}; set it to 'Encrypted'"
+    if type_ == "redis:Redis" and known_and_not(at(props, "enableNonSslPort"), False, None):
+        yield "enableNonSslPort is on; set it to false"
+
+
+def redis_keys(type_: str, props: Mapping[str, Any], environment: str) -> Iterator[str]:
+    """Redis by Entra token, not by key."""
+    # left out, keys are off for Managed Redis and on for its predecessor
+    if type_ == "redisenterprise:Database" and known_and_not(at(props, "accessKeysAuthentication"), "Disabled", None):
+        yield "access keys work; set `featureStore.redis.accessKeys: false` if your own jobs write the features"
+    if type_ == "redis:Redis" and known_and_not(at(props, "disableAccessKeyAuthentication"), True):
+        yield "access keys work; set disableAccessKeyAuthentication"
+
+
 def open_ports(type_: str, props: Mapping[str, Any], environment: str) -> Iterator[str]:
     """No network security group lets the internet in for administration."""
     rules = {
@@ -129,5 +148,12 @@ RULES = (
     ResourceRule(name="no-public-blobs", description="No anonymous reading of blobs.", check=public_blobs),
     ResourceRule(name="no-anonymous-pull", description="No anonymous pulling of images.", check=anonymous_pull),
     ResourceRule(name="cluster-no-ssh", description="Training clusters have no SSH.", check=cluster_ssh),
+    ResourceRule(name="redis-encrypted", description="Redis over TLS only.", check=redis_tls),
+    ResourceRule(
+        name="redis-by-identity",
+        description="Redis by Entra token, not by key.",
+        check=redis_keys,
+        advisory_because="Azure ML's materialization has no other way in (docs/adr/0013-feature-store.md)",
+    ),
     ResourceRule(name="no-open-admin-ports", description="No administration from the internet.", check=open_ports),
 )

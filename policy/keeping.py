@@ -14,8 +14,12 @@ _TAGGED = frozenset(
         "resources:ResourceGroup", "storage:StorageAccount", "keyvault:Vault", "containerregistry:Registry",
         "operationalinsights:Workspace", "applicationinsights:Component", "managedidentity:UserAssignedIdentity",
         "machinelearningservices:Workspace", "machinelearningservices:Compute",
-        "machinelearningservices:OnlineEndpoint", "monitor:ActionGroup", "monitor:MetricAlert",
-        "monitor:ScheduledQueryRule", "eventgrid:Topic", "eventgrid:SystemTopic", "network:VirtualNetwork",
+        "machinelearningservices:OnlineEndpoint", "machinelearningservices:BatchEndpoint", "monitor:ActionGroup",
+        "monitor:MetricAlert", "monitor:ScheduledQueryRule", "monitor:ActivityLogAlert",
+        "monitor:AzureMonitorWorkspace", "operationalinsights:QueryPack", "applicationinsights:Workbook",
+        "applicationinsights:WebTest", "dashboard:Grafana", "eventgrid:Topic", "eventgrid:SystemTopic",
+        "network:VirtualNetwork",
+        "redisenterprise:RedisEnterprise", "loadtestservice:LoadTest",
         "network:NetworkSecurityGroup", "network:PrivateEndpoint",
     }
 )  # fmt: skip
@@ -40,6 +44,7 @@ def priced(type_: str, props: Mapping[str, Any], environment: str) -> Iterator[s
         "machinelearningservices:Compute": ("properties.properties.vmSize", training_sizes()),
         "storage:StorageAccount": ("sku.name", tuple(book.storage_gb_month)),
         "containerregistry:Registry": ("sku.name", tuple(book.registry_day)),
+        "redisenterprise:RedisEnterprise": ("sku.name", tuple(book.redis_hour)),
     }
     if type_ in checks:
         path, allowed = checks[type_]

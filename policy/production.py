@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from policy.model import UNKNOWN, Finding, Resource, StackRule, at, listed
@@ -16,6 +17,17 @@ _PRECIOUS = (
     "machinelearningservices:Workspace",
     "machinelearningservices:OnlineEndpoint",
 )
+#: What has to write down its use, and how it is told in an ARM id.
+_AUDITED = {
+    "keyvault:Vault": "/microsoft.keyvault/vaults/",
+    "storage:StorageAccount": "/microsoft.storage/storageaccounts/",
+    "machinelearningservices:Workspace": r"/microsoft.machinelearningservices/workspaces/[^/]+$",  # an endpoint's own is another
+    "containerregistry:Registry": "/microsoft.containerregistry/registries/",
+}
+_RECEIVERS = (
+    "emailReceivers", "webhookReceivers", "smsReceivers", "azureFunctionReceivers", "logicAppReceivers",
+    "armRoleReceivers", "eventHubReceivers",
+)  # fmt: skip
 _LOCKS = (
     "authorization:ManagementLockByScope",
     "authorization:ManagementLockAtResourceGroupLevel",
@@ -40,6 +52,24 @@ def alerts(resources: Sequence[Resource]) -> Iterator[Finding]:
         at(each.props, "enabled") is not False and at(each.props, "actions") for each in rules
     ):
         yield Finding("no alert rule with an action group; set `alerts.enabled: true`")
+
+
+def action_groups(resources: Sequence[Resource]) -> Iterator[Finding]:
+    """An alert that nobody is told of is none."""
+    for each in _of(resources, "monitor:ActionGroup"):
+        lists = [at(each.props, name) for name in _RECEIVERS]
+        if at(each.props, "enabled") is False or not any(each is UNKNOWN or each for each in lists):
+            yield Finding(f"{each.name} tells nobody; set `alerts.emails` or `alerts.webhookUrl`", each.urn)
+
+
+def audited(resources: Sequence[Resource]) -> Iterator[Finding]:
+    """It can be found out who read what: each kind that holds data or secrets has a diagnostic setting."""
+    targets = [at(each.props, "resourceUri") for each in _of(resources, "monitor:DiagnosticSetting")]
+    if any(target is UNKNOWN or target is None for target in targets):
+        return  # ids are known after the first update, and left out before; then the rule looks
+    for type_, provider in _AUDITED.items():
+        if _of(resources, type_) and not any(re.search(provider, str(target).lower()) for target in targets):
+            yield Finding(f"no diagnostic setting for {type_}; set `logs.audit: true`")
 
 
 def two_instances(resources: Sequence[Resource]) -> Iterator[Finding]:
@@ -87,6 +117,10 @@ def protected(resources: Sequence[Resource]) -> Iterator[Finding]:
 RULES = (
     StackRule(name="prod-budget", description="Prod has a budget.", check=budget, prod_only=True),
     StackRule(name="prod-alerts", description="Prod has alerts.", check=alerts, prod_only=True),
+    StackRule(
+        name="prod-action-groups", description="Prod's alerts tell somebody.", check=action_groups, prod_only=True
+    ),
+    StackRule(name="prod-audited", description="Prod's services write down their use.", check=audited, prod_only=True),
     StackRule(name="prod-two-instances", description="Prod serves from two machines.", check=two_instances, prod_only=True),
     StackRule(
         name="prod-private-endpoints",

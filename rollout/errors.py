@@ -1,6 +1,7 @@
 """The error tree. Library code raises these; only `rollout.cli` prints them and exits.
 
 RolloutError                  1
+├── NotAllowed                1   the identity lacks an action: the message names it
 ├── BadInput                  2   a setting, an argument or a file is wrong
 ├── RolledBack                3   the rollout ended with traffic back on blue
 ├── OnHold                    4   waits: for data, an approval, or a person
@@ -24,6 +25,10 @@ class RolloutError(Exception):
         super().__init__(message)
         self.message = message
         self.way_out = way_out
+
+
+class NotAllowed(RolloutError):
+    pass
 
 
 class BadInput(RolloutError):

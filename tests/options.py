@@ -23,6 +23,12 @@ OPTIONS: dict[str, Any] = {
     "encryption": {"customerManagedKey": True},
     "modelRegistry": {"create": True, "regions": ["westus"]},
     "datastores": {"raw-data": {"container": "raw-data"}},
+    "dashboards": {"grafana": {"enabled": True, "admins": ["0d1b1f4e-3a57-4c5e-9f0e-2b7a6c1d9e11"]}},
+    "alerts": {"sev1": {"emails": ["pager@example.com"]}, "sev2": {"webhookUrl": "https://hooks.example.com/quality"}},
+    "batchEndpoints": {"churn": {"model": "churn", "cluster": "cpu"}},
+    "endpoints": {"churn": {"instanceCount": 2, "scale": {"minInstances": 2, "maxInstances": 4, "latencyMs": 300}}},
+    "featureStore": {"enabled": True},
+    "loadTesting": {"enabled": True},
     "lockData": True,
 }
 

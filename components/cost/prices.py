@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.feature_store.costs import feature_lines
 from components.network.costs import model_registry_lines, network_lines
+from components.observability.costs import observability_lines
 from contract.outputs import Cost, CostLine
 
 if TYPE_CHECKING:
@@ -56,6 +58,13 @@ class EventPrices(_Frozen):
 class AlertPrices(_Frozen):
     metric_series_month: Usd
     log_query_month: dict[int, Usd]
+    availability_call: Usd
+
+
+class GrafanaPrices(_Frozen):
+    instance_hour: Usd
+    user_month: Usd
+    prometheus_per_million_samples: Usd
 
 
 class NetworkPrices(_Frozen):
@@ -63,6 +72,12 @@ class NetworkPrices(_Frozen):
     private_endpoint_gb: Usd
     dns_zone_month: Usd
     firewall_hour: dict[str, Usd]
+
+
+class LoadTestingPrices(_Frozen):
+    resource_month: Usd
+    included_hours: float
+    virtual_user_hour: Usd
 
 
 class PriceBook(_Frozen):
@@ -77,10 +92,13 @@ class PriceBook(_Frozen):
     storage_gb_month: dict[str, Usd]
     registry_day: dict[str, Usd]
     network: NetworkPrices
+    redis_hour: dict[str, Usd]
+    load_testing: LoadTestingPrices
     key_vault_per_10k_operations: Usd
     log_analytics: LogPrices
     event_grid: EventPrices
     alerts: AlertPrices
+    grafana: GrafanaPrices
 
     def cluster_hourly(self, size: str, tier: str) -> float:
         """USD for one node hour of a training cluster."""
@@ -111,9 +129,10 @@ def estimate(settings: Settings, book: PriceBook | None = None) -> Cost:
     for use_case, endpoint in settings.endpoints.items():
         lines += _endpoint(use_case, endpoint, settings.usage.releases_per_month, book)
     lines += [_cluster(name, cluster, book) for name, cluster in settings.clusters.items()]
-    lines += [_storage(settings, book), _registry(settings, book), _key_vault(settings, book), _logs(settings, book)]
-    lines += [_alerts(settings, book), _events(settings, book)]
+    lines += [_storage(settings, book), _registry(settings, book), _key_vault(settings, book)]
+    lines += [*observability_lines(settings, book), _events(settings, book)]
     lines += [*network_lines(settings, book), *model_registry_lines(settings, book)]
+    lines += feature_lines(settings, book)
     return Cost(
         monthly_usd=round(sum(line.monthly_usd for line in lines), 2),
         budget_usd=settings.budget.monthly_usd,
@@ -169,23 +188,6 @@ def _key_vault(settings: Settings, book: PriceBook) -> CostLine:
     return _line(
         "key vault", tens * price, f"{settings.usage.key_vault_operations:,} operations at {price:g} USD per 10,000"
     )
-
-
-def _logs(settings: Settings, book: PriceBook) -> CostLine:
-    prices, ingested = book.log_analytics, settings.usage.logs_gb
-    billed = max(0.0, ingested - prices.free_gb_month)
-    extra_days = max(0, settings.logs.retention_days - prices.included_retention_days)
-    kept = ingested * extra_days / 30 * prices.retention_gb_month
-    basis = f"{ingested:g} GB, first {prices.free_gb_month:g} free, {prices.ingest_gb:g} USD a GB; kept {settings.logs.retention_days} days"
-    return _line("log analytics", billed * prices.ingest_gb + kept, basis)
-
-
-def _alerts(settings: Settings, book: PriceBook) -> CostLine:
-    count = len(settings.endpoints) if settings.alerts.enabled else 0
-    table = book.alerts.log_query_month
-    frequency = max((minutes for minutes in table if minutes <= settings.alerts.every_minutes), default=min(table))
-    each = table[frequency] + book.alerts.metric_series_month
-    return _line("alerts", count * each, f"{count} x (log query every {frequency} min + 1 metric series)")
 
 
 def _events(settings: Settings, book: PriceBook) -> CostLine:

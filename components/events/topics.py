@@ -92,7 +92,9 @@ class Events(pulumi.ComponentResource):
             **{f"queue-{name}": (args.storage.queues[name].id, Role.QUEUE_MESSAGE_SENDER) for name in self._queued(source)},  # type: ignore[attr-defined]
         }
         return [
-            assign(f"{self._name}-{source}-{what}", role, to=to, scope=scope, parent=self, place=args.place)
+            assign(
+                f"{self._name}-{source}-{what}", role, to=to, scope=scope, parent=self, place=args.place, holder=topic
+            )
             for what, (scope, role) in scopes.items()
         ]
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pulumi
 
 from components.base import Placement, child
-from components.identity.custom_roles import CUSTOM_ROLES, OPERATOR, PREVIEWER, READER, CustomRole, Where
+from components.identity.custom_roles import CUSTOM_ROLES, OPERATOR, PREVIEWER, READER, SCALER, CustomRole, Where
+from components.identity.define import define
 from components.identity.settings import IdentitySettings
 
 #: What Entra ID asks of a token that is exchanged.
@@ -22,6 +23,10 @@ class IdentityArgs:
     settings: IdentitySettings
     #: The ids that roles are assigned at.
     scopes: Mapping[Where, pulumi.Input[str]]
+    #: Ids of the identities that endpoints run as, by use case.
+    endpoint_identities: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    #: Some endpoint's deployments scale.
+    scales: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,43 +50,15 @@ class Identity(pulumi.ComponentResource):
     def __init__(self, name: str, args: IdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("rollouts:platform:Identity", name, None, opts)
         self._name, self._args = name, args
-        self.role_ids = {}
-        self._roles = {role: self._define(role) for role in CUSTOM_ROLES}
+        roles = (*CUSTOM_ROLES, SCALER) if args.scales else CUSTOM_ROLES
+        self._roles = {role: define(f"{name}-{role.key}", role, parent=self, place=args.place) for role in roles}
+        self.role_ids = {role.key: defined.id for role, defined in self._roles.items()}
         self.client_ids = {}
         self._build_app("operator", OPERATOR, operator_trusts(args.settings))
         self._build_app("previewer", PREVIEWER, previewer_trusts(args.settings))
         for group in args.settings.readers:
             self._assign(f"reader-{group}", READER, group, "Group")
         self.register_outputs({"client_ids": self.client_ids, "role_ids": self.role_ids})
-
-    def _define(self, role: CustomRole) -> pulumi.Resource:
-        from pulumi_azure_native import authorization
-
-        place = self._args.place
-        guid = place.names.guid("role", role.key)
-        self.role_ids[role.key] = (
-            f"/subscriptions/{place.subscription_id}/providers/Microsoft.Authorization/roleDefinitions/{guid}"
-        )
-        made: pulumi.Resource = authorization.RoleDefinition(
-            f"{self._name}-{role.key}",
-            role_definition_id=guid,
-            # A directory has each name once, and one directory may hold several stacks.
-            role_name=f"{role.title} ({place.names.workload}-{place.names.stack})",
-            role_type="CustomRole",
-            description=role.description,
-            permissions=[
-                authorization.PermissionArgs(
-                    actions=list(role.actions),
-                    not_actions=[],
-                    data_actions=list(role.data_actions),
-                    not_data_actions=[],
-                )
-            ],
-            assignable_scopes=[place.group_id],
-            scope=place.group_id,
-            opts=child(self, place),
-        )
-        return made
 
     def _build_app(self, app: str, role: CustomRole, trusts: tuple[Trust, ...]) -> None:
         """Nobody to trust, no app."""
@@ -113,22 +90,22 @@ class Identity(pulumi.ComponentResource):
             )
         self.client_ids[app] = application.client_id
         self._assign(app, role, principal.object_id, "ServicePrincipal")
+        if role is OPERATOR:
+            for use_case, identity in self._args.endpoint_identities.items():
+                self._assign_at(
+                    f"{app}-at-identity-{use_case}", role, principal.object_id, "ServicePrincipal", identity
+                )
+            if SCALER in self._roles:
+                self._assign(f"{app}-scaling", SCALER, principal.object_id, "ServicePrincipal")
 
     def _assign(self, who: str, role: CustomRole, principal_id: pulumi.Input[str], kind: str) -> None:
-        from pulumi_azure_native import authorization
-
-        args = self._args
         for where in role.assigned:
-            name = f"{self._name}-{who}-at-{where.name.lower()}"
-            authorization.RoleAssignment(
-                name,
-                role_assignment_name=args.place.names.guid(name, role.key),
-                principal_id=principal_id,
-                principal_type=kind,
-                role_definition_id=self.role_ids[role.key],
-                scope=args.scopes[where],
-                opts=child(self, args.place, after=[self._roles[role]]),
-            )
+            self._assign_at(f"{who}-at-{where.name.lower()}", role, principal_id, kind, self._args.scopes[where])
+
+    def _assign_at(
+        self, what: str, role: CustomRole, principal_id: pulumi.Input[str], kind: str, scope: pulumi.Input[str]
+    ) -> None:
+        self._roles[role].assign(f"{self._name}-{what}", to=principal_id, scope=scope, parent=self, kind=kind)
 
 
 def operator_trusts(settings: IdentitySettings) -> tuple[Trust, ...]:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 #: blob, file, vault, registry, workspace; and the queue where events wait in one.
 _ENDPOINTS = 5
 _ZONES = 7
+#: blob, dfs, Redis and the feature store; two zones are theirs alone.
+_FEATURE_ENDPOINTS, _FEATURE_ZONES = 4, 2
 
 
 def network_lines(settings: Settings, book: PriceBook) -> Iterator[CostLine]:
@@ -21,10 +23,14 @@ def network_lines(settings: Settings, book: PriceBook) -> Iterator[CostLine]:
     network, prices = settings.network, book.network
     if network.enabled:
         waits = any(each.webhook_url is None for each in settings.events.subscriptions.values())
-        count, size = _ENDPOINTS + waits, settings.usage.private_gb
+        features = settings.feature_store.enabled
+        count, size = _ENDPOINTS + waits + features * _FEATURE_ENDPOINTS, settings.usage.private_gb
+        zones = _ZONES + features * _FEATURE_ZONES
         usd = count * prices.private_endpoint_hour * book.hours_per_month
-        usd += size * prices.private_endpoint_gb + _ZONES * prices.dns_zone_month
-        basis = f"{count} private endpoints at {prices.private_endpoint_hour:g} USD an hour, {size:g} GB, {_ZONES} DNS zones"
+        usd += size * prices.private_endpoint_gb + zones * prices.dns_zone_month
+        basis = (
+            f"{count} private endpoints at {prices.private_endpoint_hour:g} USD an hour, {size:g} GB, {zones} DNS zones"
+        )
         yield _line("network", usd, f"{basis}; list, unverified")
     if network.outbound_hosts:
         hourly = prices.firewall_hour[network.firewall]

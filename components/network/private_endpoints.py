@@ -9,15 +9,17 @@ from typing import Any
 import pulumi
 
 from components.base import Placement, child
-from components.network.vnet import ZONES, Network
+from components.network.vnet import ALL_ZONES, Network
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PrivateEndpointsArgs:
     place: Placement
     network: Network
-    #: Private endpoint group (a key of ZONES) to the ARM id of what it leads to.
+    #: Private endpoint group (a key of ALL_ZONES) to the ARM id of what it leads to.
     targets: Mapping[str, pulumi.Input[str]]
+    #: Tells these from the endpoints of other components.
+    prefix: str = ""
 
 
 class PrivateEndpoints(pulumi.ComponentResource):
@@ -37,7 +39,9 @@ class PrivateEndpoints(pulumi.ComponentResource):
         place = self._args.place
         endpoint = network.PrivateEndpoint(
             f"{self._name}-{group}",
-            private_endpoint_name=place.names.of("private endpoint", group),
+            private_endpoint_name=place.names.of(
+                "private endpoint", "-".join(each for each in (self._args.prefix, group) if each)
+            ),
             resource_group_name=place.resource_group,
             location=place.location,
             subnet={"id": self._args.network.subnet_ids["endpoints"]},
@@ -65,7 +69,7 @@ class PrivateEndpoints(pulumi.ComponentResource):
                 network.PrivateDnsZoneConfigArgs(
                     name=zone.replace(".", "-"), private_dns_zone_id=self._args.network.zone_ids[zone]
                 )
-                for zone in ZONES[group]
+                for zone in ALL_ZONES[group]
             ],
             opts=child(self, place),
         )

@@ -19,6 +19,12 @@ ZONES: dict[str, tuple[str, ...]] = {
     "registry": ("privatelink.azurecr.io",),
     "amlworkspace": ("privatelink.api.azureml.ms", "privatelink.notebooks.azure.net"),
 }
+#: Likewise, for what is an option.
+FEATURE_ZONES: dict[str, tuple[str, ...]] = {
+    "dfs": ("privatelink.dfs.core.windows.net",),
+    "redisEnterprise": ("privatelink.redis.azure.net",),
+}
+ALL_ZONES = ZONES | FEATURE_ZONES
 _LAST_PRIORITY = 4096
 
 
@@ -26,6 +32,8 @@ _LAST_PRIORITY = 4096
 class NetworkArgs:
     place: Placement
     settings: NetworkSettings
+    #: Keys of ALL_ZONES: what the stack has private endpoints for.
+    groups: tuple[str, ...] = tuple(ZONES)
 
 
 class Network(pulumi.ComponentResource):
@@ -44,7 +52,7 @@ class Network(pulumi.ComponentResource):
         vnet = self._build_vnet()
         self.vnet_id = vnet.id
         self.subnet_ids = self._build_subnets(vnet)
-        names = sorted({zone for zones in ZONES.values() for zone in zones})
+        names = sorted({zone for group in args.groups for zone in ALL_ZONES[group]})
         self.zone_ids = {zone: self._build_zone(zone, vnet) for zone in names}
         self.register_outputs({"vnet_id": self.vnet_id, "subnet_ids": self.subnet_ids})
 

@@ -1,4 +1,4 @@
-"""Where logs, traces and alerts go: Log Analytics, Application Insights, the action group."""
+"""Where logs, traces and alerts go: Log Analytics, Application Insights, the action groups."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import pulumi
 
 from components.base import Placement, child
+from components.observability.action_groups import build_groups
 from components.observability.settings import AlertSettings, LogSettings
 
 
@@ -21,13 +22,15 @@ class ObservabilityArgs:
 class Observability(pulumi.ComponentResource):
     """Log Analytics, Application Insights on top of it, and whom alerts tell.
 
-    Outputs: `log_analytics_id`, `log_analytics_customer_id` (the id that queries go by), `app_insights_id`, `action_group_id`.
+    Outputs: `log_analytics_id`, `log_analytics_customer_id` (the id that queries go by), `app_insights_id`,
+    `action_group_ids` (by severity: sev1, sev2, sev3), `action_group_id` (sev3: what can wait, and the budget).
     """
 
     log_analytics_id: pulumi.Output[str]
     log_analytics_customer_id: pulumi.Output[str]
     app_insights_id: pulumi.Output[str]
     action_group_id: pulumi.Output[str]
+    action_group_ids: dict[str, pulumi.Output[str]]
 
     def __init__(self, name: str, args: ObservabilityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("rollouts:platform:Observability", name, None, opts)
@@ -35,8 +38,10 @@ class Observability(pulumi.ComponentResource):
         logs = self._build_logs()
         self.log_analytics_id, self.log_analytics_customer_id = logs.id, logs.customer_id
         self.app_insights_id = self._build_insights(logs.id)
-        self.action_group_id = self._build_action_group()
-        self.register_outputs({"log_analytics_id": self.log_analytics_id, "action_group_id": self.action_group_id})
+        groups = build_groups(self._name, args.place, args.alerts, self)
+        self.action_group_ids = {group: each.id for group, each in groups.items()}
+        self.action_group_id = self.action_group_ids["sev3"]
+        self.register_outputs({"log_analytics_id": self.log_analytics_id, "action_group_ids": self.action_group_ids})
 
     def _build_logs(self) -> Any:
         from pulumi_azure_native import operationalinsights
@@ -72,40 +77,4 @@ class Observability(pulumi.ComponentResource):
             opts=child(self, place),
         )
         identifier: pulumi.Output[str] = insights.id
-        return identifier
-
-    def _build_action_group(self) -> pulumi.Output[str]:
-        from pulumi_azure_native import monitor
-
-        place, alerts = self._args.place, self._args.alerts
-        emails = [
-            {"name": f"email-{number}", "email_address": address, "use_common_alert_schema": True}
-            for number, address in enumerate(alerts.emails, 1)
-        ]
-        url = alerts.webhook_url
-        webhooks = (
-            [
-                {
-                    "name": "webhook",
-                    "service_uri": pulumi.Output.secret(url.get_secret_value()),
-                    "use_common_alert_schema": True,
-                }
-            ]
-            if url
-            else []
-        )
-        group = monitor.ActionGroup(
-            f"{self._name}-alerts",
-            action_group_name=place.names.of("action group", "alerts"),
-            resource_group_name=place.resource_group,
-            location="global",
-            # 12 characters at most; the start of SMS and e-mail subjects
-            group_short_name=place.names.stack[:12],
-            enabled=True,
-            email_receivers=emails,
-            webhook_receivers=webhooks,
-            tags=place.tags,
-            opts=child(self, place),
-        )
-        identifier: pulumi.Output[str] = group.id
         return identifier

@@ -8,6 +8,8 @@ from typing import Any
 import pulumi
 
 from components.base import Placement, child
+from components.identity.managed import Grant, ManagedIdentity, managed_identity
+from components.identity.roles import Role
 from components.serving.live_traffic import Carrier
 from components.serving.settings import EndpointSettings
 
@@ -22,29 +24,48 @@ class EndpointArgs:
     endpoint_name: str
     #: Plain, because live traffic is read by it before the workspace's outputs are known.
     workspace_name: str
+    workspace_id: pulumi.Input[str]
+    storage_account_id: pulumi.Input[str]
+    registry_id: pulumi.Input[str]
     log_analytics_id: pulumi.Input[str]
+    #: The registry that models are promoted through.
+    model_registry_id: pulumi.Input[str] | None = None
 
 
 class Endpoint(pulumi.ComponentResource):
-    """One managed online endpoint and its logs.
+    """One managed online endpoint, the identity that its deployments run as, and its logs.
 
-    Outputs: `endpoint_id`, `endpoint_name`, `scoring_uri` (https), `principal_id` (of its identity).
+    Outputs: `endpoint_id`, `endpoint_name`, `scoring_uri` (https), `identity`.
     """
 
     endpoint_id: pulumi.Output[str]
     endpoint_name: pulumi.Output[str]
     scoring_uri: pulumi.Output[str]
-    principal_id: pulumi.Output[str]
+    identity: ManagedIdentity
 
     def __init__(self, name: str, args: EndpointArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("rollouts:serving:Endpoint", name, None, opts)
         self._name, self._args = name, args
+        self.identity = self._build_identity()
         endpoint = self._build_endpoint()
         self.endpoint_id, self.endpoint_name = endpoint.id, endpoint.name
         self.scoring_uri = endpoint.properties.apply(lambda properties: properties.scoring_uri)
-        self.principal_id = endpoint.identity.apply(lambda identity: identity.principal_id)
         self._build_logs(endpoint.id)
         self.register_outputs({"endpoint_id": self.endpoint_id, "scoring_uri": self.scoring_uri})
+
+    def _build_identity(self) -> ManagedIdentity:
+        """What a deployment does besides scoring: pull its image, read its model, report its metrics."""
+        args = self._args
+        grants = [
+            Grant("registry", Role.ACR_PULL, args.registry_id),
+            Grant("storage", Role.BLOB_DATA_READER, args.storage_account_id),
+            Grant("workspace", Role.AZUREML_METRICS_WRITER, args.workspace_id),
+        ]
+        if args.model_registry_id is not None:
+            grants.append(Grant("models", Role.AZUREML_REGISTRY_USER, args.model_registry_id))
+        return managed_identity(
+            f"{self._name}-identity", whose=f"endpoint-{args.use_case}", parent=self, place=args.place, grants=grants
+        )
 
     def _build_endpoint(self) -> Any:
         from pulumi_azure_native import machinelearningservices as ml
@@ -58,14 +79,19 @@ class Endpoint(pulumi.ComponentResource):
             workspace_name=args.workspace_name,
             location=place.location,
             kind="Managed",
-            identity=ml.ManagedServiceIdentityArgs(type="SystemAssigned"),
+            # plain, because live traffic is carried by comparing what is declared with what is there
+            identity=ml.ManagedServiceIdentityArgs(
+                type="UserAssigned", user_assigned_identities=[self.identity.plain_id]
+            ),
             properties=ml.OnlineEndpointPropertiesArgs(
                 auth_mode=settings.auth_mode,
                 description=f"{args.use_case}, served from model {settings.model}",
                 public_network_access="Enabled" if settings.public_network_access else "Disabled",
             ),
             tags={**place.tags, "use-case": args.use_case},
-            opts=pulumi.ResourceOptions.merge(child(self, place, precious=True), carrier.options(self._name)),
+            opts=pulumi.ResourceOptions.merge(
+                child(self, place, precious=True, after=self.identity.ready), carrier.options(self._name)
+            ),
         )
 
     def _build_logs(self, endpoint_id: pulumi.Output[str]) -> None:

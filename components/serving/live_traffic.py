@@ -1,5 +1,7 @@
 """Live traffic is `rollout`'s; an update of the endpoint by Pulumi carries it through (docs/adr/0002-live-traffic.md).
 
+A batch endpoint's default deployment is to it what weights are to an online endpoint, and is carried the same way.
+
 Azure's update of an endpoint is a full PUT: what it leaves out is reset. So, at the moment
 the endpoint is registered, its live weights are read and put into what is sent:
 
@@ -22,7 +24,7 @@ from typing import Any
 import pulumi
 
 TOKEN = "azure-native:machinelearningservices:getOnlineEndpoint"  # nosec B105  # a Pulumi function token, not a secret
-IGNORED = ("properties.traffic", "properties.mirrorTraffic")
+BATCH_TOKEN = "azure-native:machinelearningservices:getBatchEndpoint"  # nosec B105  # likewise
 
 POLL_SECONDS = 1.0
 
@@ -37,6 +39,22 @@ _DOCUMENT_KEYS = ("authMode", "description", "compute", "publicNetworkAccess", "
 
 Document = Mapping[str, Any]
 Read = Callable[[], Awaitable[Document | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of endpoint: how it is read, and which of its properties are not Pulumi's."""
+
+    token: str
+    live: tuple[str, ...]
+
+    @property
+    def ignored(self) -> list[str]:
+        return [f"properties.{key}" for key in self.live]
+
+
+ONLINE = Kind(TOKEN, ("traffic", "mirrorTraffic"))
+BATCH = Kind(BATCH_TOKEN, ("defaults",))
 
 
 class LiveTrafficUnknown(RuntimeError):
@@ -61,31 +79,31 @@ def is_absent(message: str) -> bool:
     return bool(_STATUS_404.search(message)) and bool(codes) and codes <= _ABSENT_CODES
 
 
-def weights(document: Document | None, key: str = "traffic") -> dict[str, int]:
-    """Live weights (`traffic` or `mirrorTraffic`) in percent, without zeros, as the service keeps them."""
+def live_value(document: Document | None, key: str) -> dict[str, Any]:
+    """A live property as the service keeps it: weights in percent without zeros, or the default deployment."""
     raw = ((document or {}).get("properties") or {}).get(key) or {}
+    if key == "defaults":
+        return {str(name): value for name, value in raw.items() if value}
     return {str(name): int(percent) for name, percent in raw.items() if int(percent)}
 
 
-def carry(live: Document | None, declared: Document) -> Carried:
+def carry(live: Document | None, declared: Document, kind: Kind = ONLINE) -> Carried:
     """The endpoint's `properties` with the live weights in them, whatever the declared ones say."""
-    properties = {
-        key: value for key, value in declared["properties"].items() if key not in ("traffic", "mirrorTraffic")
-    }
+    properties = {key: value for key, value in declared["properties"].items() if key not in kind.live}
     if live is None:
         return Carried(properties, ignored=False)
-    for key in ("traffic", "mirrorTraffic"):
-        if found := weights(live, key):
+    for key in kind.live:
+        if found := live_value(live, key):
             properties[key] = found
     return Carried(properties, ignored=_same(live, declared))
 
 
-def moved(live: Document | None, about_to_send: Document) -> str:
+def moved(live: Document | None, about_to_send: Document, kind: Kind = ONLINE) -> str:
     """Why the update must not be sent, or nothing. An endpoint that is gone has no traffic to lose."""
     if live is None:
         return ""
-    for key in ("traffic", "mirrorTraffic"):
-        now, then = weights(live, key), weights(about_to_send, key)
+    for key in kind.live:
+        now, then = live_value(live, key), live_value(about_to_send, key)
         if now != then:
             return f"{key} is {now}, not {then} as about to be sent"
     return ""
@@ -120,6 +138,7 @@ class Carrier:
     workspace: str
     endpoint: str
     seconds: float = 300.0
+    kind: Kind = ONLINE
 
     async def read(self) -> Document | None:
         """The endpoint's document, None when it does not exist; `LiveTrafficUnknown` on any other answer."""
@@ -130,7 +149,7 @@ class Carrier:
         }
         try:
             found: Document = await pulumi.runtime.invoke_async(
-                TOKEN, args, pulumi.InvokeOptions(version=_sdk_version())
+                self.kind.token, args, pulumi.InvokeOptions(version=_sdk_version())
             )
         except Exception as error:  # Pulumi raises plain Exception for a failed invoke
             if is_absent(str(error)):
@@ -158,15 +177,15 @@ class Carrier:
     async def transform(self, args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult:
         """Puts the live weights into the endpoint's inputs, as late as Pulumi allows."""
         live = await (self.read() if pulumi.runtime.is_dry_run() else self.read_settled())
-        carried = carry(live, args.props)
+        carried = carry(live, args.props, self.kind)
         options = args.opts
         if carried.ignored:
-            options = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(ignore_changes=list(IGNORED)))
+            options = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(ignore_changes=self.kind.ignored))
         return pulumi.ResourceTransformResult({**args.props, "properties": carried.properties}, options)
 
     async def guard(self, args: pulumi.ResourceHookArgs) -> None:
         """Before an update: stops it when traffic has moved since it was read."""
-        if why := moved(await self.read_settled(), args.new_inputs or {}):
+        if why := moved(await self.read_settled(), args.new_inputs or {}, self.kind):
             raise TrafficMoved(
                 f"endpoint '{self.endpoint}': {why}: nothing was sent. A rollout moved traffic meanwhile, or the last "
                 "`pulumi up` was cut off: run `pulumi refresh`, then `pulumi up` again"

@@ -57,6 +57,24 @@ class EncryptionKey:
             )
         }
 
+    def of_redis(self) -> dict[str, Any]:
+        """Arguments of an Azure Managed Redis cluster: what it writes to disk. It keeps to the version it is given."""
+        from pulumi_azure_native import redisenterprise
+
+        who = redisenterprise.ClusterPropertiesKeyEncryptionKeyIdentityArgs(
+            identity_type="userAssignedIdentity", user_assigned_identity_resource_id=self.identity_id
+        )
+        return {
+            "identity": redisenterprise.ManagedServiceIdentityArgs(
+                type="UserAssigned", user_assigned_identities=[self.identity_id]
+            ),
+            "encryption": redisenterprise.ClusterPropertiesEncryptionArgs(
+                customer_managed_key_encryption=redisenterprise.ClusterPropertiesCustomerManagedKeyEncryptionArgs(
+                    key_encryption_key_identity=who, key_encryption_key_url=self.key_uri
+                )
+            ),
+        }
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EncryptionArgs:
@@ -86,6 +104,7 @@ class Encryption(pulumi.ComponentResource):
             scope=vault.id,
             parent=self,
             place=args.place,
+            holder=identity,
         )
         self.key = EncryptionKey(
             key_name="platform",

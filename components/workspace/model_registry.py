@@ -20,7 +20,8 @@ class ModelRegistryArgs:
     place: Placement
     settings: ModelRegistrySettings
     reach: Reach
-    #: Object id of the workspace's identity: it may read and publish models.
+    #: The workspace's identity, and its object id: it may read and publish models.
+    holder: pulumi.Resource
     principal_id: pulumi.Input[str]
 
 
@@ -42,8 +43,19 @@ class ModelRegistry(pulumi.ComponentResource):
             scope=self.registry_id,
             parent=self,
             place=args.place,
+            holder=args.holder,
         )
         self.register_outputs({"registry_id": self.registry_id})
+
+    def document(self) -> dict[str, Any]:
+        """The contract's `ModelRegistry`."""
+        settings, place = self._args.settings, self._args.place
+        return {
+            "name": self.registry_name,
+            "id": self.registry_id,
+            "resource_group": place.resource_group if settings.create else settings.resource_group,
+            "owned": settings.create,
+        }
 
     def _elsewhere(self) -> str:
         place, settings = self._args.place, self._args.settings

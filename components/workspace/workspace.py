@@ -41,13 +41,15 @@ class WorkspaceArgs:
 class Workspace(pulumi.ComponentResource):
     """A workspace with a user-assigned identity whose roles end at the four resources it depends on.
 
-    Outputs: `workspace_id`, `workspace_name`, `vault_id`, `registry_id`, `principal_id` (of the identity), `mlflow_tracking_uri`.
+    Outputs: `workspace_id`, `workspace_name`, `vault_id`, `registry_id`, `registry_name`, `principal_id` (of the identity), `mlflow_tracking_uri`.
     """
 
     workspace_id: pulumi.Output[str]
     workspace_name: pulumi.Output[str]
     vault_id: pulumi.Output[str]
     registry_id: pulumi.Output[str]
+    registry_name: str
+    identity: pulumi.Resource
     principal_id: pulumi.Output[str]
     mlflow_tracking_uri: pulumi.Output[str]
 
@@ -55,10 +57,11 @@ class Workspace(pulumi.ComponentResource):
         super().__init__("rollouts:platform:Workspace", name, None, opts)
         self._name, self._args = name, args
         self.vault_id = self._build_vault()
+        self.registry_name = args.place.names.of("container registry")
         self.registry_id = self._build_registry()
         identity = self._build_identity()
-        self.principal_id = identity.principal_id
-        workspace = self._build_workspace(identity.id, self._grant(identity.principal_id))
+        self.identity, self.principal_id = identity, identity.principal_id
+        workspace = self._build_workspace(identity.id, self._grant(identity))
         self.workspace_id, self.workspace_name = workspace.id, workspace.name
         self.mlflow_tracking_uri = workspace.ml_flow_tracking_uri
         for store, settings in args.datastores.items():
@@ -96,7 +99,7 @@ class Workspace(pulumi.ComponentResource):
         place = self._args.place
         registry = containerregistry.Registry(
             f"{self._name}-registry",
-            registry_name=place.names.of("container registry"),
+            registry_name=self.registry_name,
             resource_group_name=place.resource_group,
             location=place.location,
             sku={"name": self._args.registry.sku},
@@ -122,7 +125,7 @@ class Workspace(pulumi.ComponentResource):
             opts=child(self, place),
         )
 
-    def _grant(self, principal_id: pulumi.Output[str]) -> list[pulumi.Resource]:
+    def _grant(self, identity: Any) -> list[pulumi.Resource]:
         """What Azure ML asks for when a workspace has an identity of its own, one resource at a time."""
         args = self._args
         wanted: dict[str, tuple[pulumi.Input[str], tuple[Role, ...]]] = {
@@ -138,10 +141,11 @@ class Workspace(pulumi.ComponentResource):
             assign(
                 f"{self._name}-{what}-{role.name.lower().replace('_', '-')}",
                 role,
-                to=principal_id,
+                to=identity.principal_id,
                 scope=scope,
                 parent=self,
                 place=args.place,
+                holder=identity,
             )
             for what, (scope, roles) in wanted.items()
             for role in roles

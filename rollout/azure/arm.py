@@ -1,8 +1,8 @@
-"""Reads from Azure Resource Manager without azure-ai-ml, whose import alone takes longer than `rollout status` may."""
+"""Azure Resource Manager without azure-ai-ml, whose import alone takes longer than `rollout status` may."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rollout.azure.errors import azure_errors
@@ -58,3 +58,27 @@ class ArmReader:
                 ],
             )
         return self._client
+
+
+class ArmWriter(ArmReader):
+    """PUTs and DELETEs too, for the few resources beside endpoints that `rollout` owns."""
+
+    def put(self, resource_id: str, api_version: str, document: Mapping[str, Any], doing: str) -> dict[str, Any]:
+        """Create or replace the resource; what the service made of it."""
+        answer: dict[str, Any] = self._send("PUT", resource_id, api_version, doing, json=dict(document)).json()
+        return answer
+
+    def delete(self, resource_id: str, api_version: str, doing: str) -> None:
+        """Delete the resource; one that is gone is no error."""
+        self._send("DELETE", resource_id, api_version, doing)
+
+    def _send(self, method: str, resource_id: str, api_version: str, doing: str, **body: Any) -> Any:
+        from azure.core.rest import HttpRequest
+
+        url = f"{self._cloud.resource_manager}{resource_id}"
+        with azure_errors(doing):
+            request = HttpRequest(method, url, params={"api-version": api_version}, **body)
+            answer = self._pipeline().send_request(request)
+            if not (method == "DELETE" and answer.status_code == 404):
+                answer.raise_for_status()
+        return answer

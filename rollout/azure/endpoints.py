@@ -14,13 +14,14 @@ from rollout.azure.errors import azure_errors, waiting_while_busy
 from rollout.azure.quiet import quiet_sdk
 from rollout.azure.specs import SPEC_TAG, check_model_name, deployment_of, fingerprint
 from rollout.controller.ports import LiveDeployment, LiveEndpoint
-from rollout.errors import BadInput, NotFound, RolloutError, Unavailable
+from rollout.errors import BadInput, NotAllowed, NotFound, RolloutError, Unavailable
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
     from azure.ai.ml.entities import ManagedOnlineDeployment, ManagedOnlineEndpoint
 
     from rollout.azure.arm import ArmReader
+    from rollout.azure.scaling import AzureScaling
     from rollout.controller.ports import DeploymentSpec, Weights
 
 API_VERSION = "2022-02-01-preview"  # azure-ai-ml's own for endpoints and their deployments
@@ -41,11 +42,13 @@ class AzureEndpoints:
         arm: ArmReader,
         ml_client: Callable[[], MLClient],
         *,
+        scaling: AzureScaling | None = None,
         poll_seconds: float = _POLL_SECONDS,
     ) -> None:
-        """`ml_client` is called when something is to be changed, not before."""
+        """`ml_client` is called when something is to be changed, not before. `scaling`: None where none scales."""
         self._id, self._endpoint = endpoint_id, endpoint_id.rsplit("/", 1)[-1]
         self._arm, self._ml_client, self._poll_seconds = arm, ml_client, poll_seconds
+        self._scaling = scaling
 
     @property
     def _client(self) -> MLClient:
@@ -89,11 +92,16 @@ class AzureEndpoints:
             self._client.online_endpoints.begin_create_or_update(endpoint).result()
 
     def deploy(self, spec: DeploymentSpec) -> None:
-        """Create or complete `spec` and wait until it has Succeeded. Safe to repeat after a kill.
+        """Create or complete `spec`, wait until it has Succeeded, and let it scale. Safe to repeat after a kill.
 
         A deployment of the same spec that is still being made is waited for; a failed or different one without
         traffic is made again. Raises `RolloutError` with the tail of the log when it ends up Failed.
         """
+        self._make(spec)
+        if self._scaling is not None:
+            self._scaling.set(spec)
+
+    def _make(self, spec: DeploymentSpec) -> None:
         mark = fingerprint(spec)
         existing = self._settled(spec.name)
         if existing is not None and existing.provisioning_state == "Succeeded" and _mark(existing) == mark:
@@ -105,8 +113,8 @@ class AzureEndpoints:
             self._refuse_if_full()
         try:
             waiting_while_busy(lambda: self._create(spec, mark))
-        except Unavailable:
-            raise
+        except (Unavailable, NotAllowed):
+            raise  # no deployment was made, so there is no log
         except RolloutError as error:
             raise self._explained(spec.name, error) from error
         made = self._settled(spec.name)
@@ -120,7 +128,9 @@ class AzureEndpoints:
             self._client.online_deployments.begin_create_or_update(deployment, skip_script_validation=True).result()
 
     def delete(self, deployment: str) -> None:
-        """Delete it and wait; one that is gone already is no error."""
+        """Delete it, and how it scales, and wait; one that is gone already is no error."""
+        if self._scaling is not None:
+            self._scaling.delete(deployment)
 
         def call() -> None:
             with quiet_sdk(), azure_errors(f"delete deployment {deployment!r}"):
@@ -187,7 +197,7 @@ class AzureEndpoints:
         try:
             tail = self.logs(name, 40).strip()
         except RolloutError as unread:
-            tail = f"(its log can't be read: {unread.message})"
+            tail = f"(its log can't be read: {unread.message}; {unread.way_out})"
         return type(error)(
             f"{error.message}\n{tail}",
             way_out=error.way_out or "fix score.py, the conda file or the model and start again; green took no traffic",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from rollout.errors import BadInput, Busy, LeaseLost, NotFound, RolloutError, Unavailable
+from rollout.errors import BadInput, Busy, LeaseLost, NotAllowed, NotFound, RolloutError, Unavailable
 
 SANDBOX_WAY_OUT = "rollout sandbox up"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -57,7 +57,7 @@ def _of_status(status: int, error: Exception, doing: str) -> RolloutError:
             way_out="sign in again (`az login`), or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET",
         )
     if status == 403:
-        return RolloutError(f"cannot {doing}: not allowed (403): {said}", way_out=_role_for(doing))
+        return NotAllowed(f"cannot {doing}: not allowed (403): {said}", way_out=_role_for(doing))
     if status == 400:
         return BadInput(f"cannot {doing}: {said}")
     return RolloutError(f"cannot {doing}: Azure answered {status}: {said}")
@@ -89,7 +89,14 @@ def _of_transport(error: Exception, doing: str) -> RolloutError:
 
 def _role_for(doing: str) -> str:
     """The stack's own role, or the built-in one that holds the same for this call."""
-    if "journal" in doing:
+    if "scales" in doing:
+        return (
+            "sign in as one who has the stack's role 'Model Scale Operator' (it is there once an endpoint has `scale`:"
+            " `pulumi up`), or grant 'Monitoring Contributor' on the resource group"
+        )
+    if "download model" in doing:
+        built_in = "'Storage Blob Data Reader' on the workspace's storage account, or give --payload request.json"
+    elif "journal" in doing:
         built_in = "'Storage Blob Data Contributor' on the journal's container"
     elif "metrics" in doing or "logs" in doing:
         built_in = "'Monitoring Reader' on the resource group"

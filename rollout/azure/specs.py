@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,8 +34,9 @@ def check_model_name(model: str) -> tuple[str, str]:
 
 
 def fingerprint(spec: DeploymentSpec) -> str:
-    """The same for the same spec and the same files of its code folder."""
-    content = asdict(spec) | {"tags": dict(spec.tags), "code_path": _digest(spec.code_path)}
+    """The same for the same spec and the same files of its code folder. How it scales is set anew, not made anew."""
+    content = asdict(replace(spec, scale=None)) | {"tags": dict(spec.tags), "code_path": _digest(spec.code_path)}
+    del content["scale"]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

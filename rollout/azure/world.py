@@ -6,7 +6,7 @@ import time
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from rollout.azure.arm import ArmReader
+from rollout.azure.arm import ArmReader, ArmWriter
 from rollout.azure.cloud import Cloud
 from rollout.azure.endpoints import AzureEndpoints
 from rollout.azure.events import EventGridAnnouncer, NoTopic
@@ -14,6 +14,7 @@ from rollout.azure.journal import BlobJournal
 from rollout.azure.metrics import AzureMetrics
 from rollout.azure.payloads import example_of_model, payload_from_file
 from rollout.azure.prober import AzureProber, scoring_secret
+from rollout.azure.scaling import AzureScaling
 from rollout.clock import Clock
 from rollout.controller.world import World
 from rollout.errors import NotFound
@@ -43,7 +44,10 @@ class AzureWorld:
 
     @cached_property
     def endpoints(self) -> AzureEndpoints:
-        return AzureEndpoints(self.endpoint.id, ArmReader(self.cloud), lambda: self.client)
+        scaling = None
+        if self.endpoint.deployment.scale is not None:
+            scaling = AzureScaling(self.endpoint.id, self.outputs.location, ArmWriter(self.cloud))
+        return AzureEndpoints(self.endpoint.id, ArmReader(self.cloud), lambda: self.client, scaling=scaling)
 
     @cached_property
     def metrics(self) -> AzureMetrics:

@@ -43,7 +43,7 @@ def tick_once(session: Session, *, json: bool) -> None:
         say(snapshot.line())
         if result.next_at is not None and not result.finished:
             say(f"next: in {ago(result.next_at - session.clock.now())} (rollout watch, or rollout tick again)")
-    _raise_outcome(snapshot)
+    _raise_outcome(snapshot, result.untold)
 
 
 def decide_only(session: Session, *, json: bool) -> None:
@@ -79,7 +79,7 @@ def drive(session: Session, *, json: bool, stop_on_hold: bool = False) -> None:
                 break
             if snapshot.view is not None and snapshot.view.active:
                 screen.wait(wait, snapshot, note)
-    _raise_outcome(snapshot)
+    _raise_outcome(snapshot, screen.untold)
 
 
 def _step(session: Session, screen: _Screen) -> tuple[float, str]:
@@ -91,6 +91,7 @@ def _step(session: Session, screen: _Screen) -> tuple[float, str]:
     except Unavailable as error:
         return _seconds(session, None), f"trying again: {error.message}"
     screen.effects(result)
+    screen.untold = result.untold
     return _seconds(session, result), ""
 
 
@@ -115,12 +116,15 @@ def _waits_for_person(snapshot: Snapshot) -> bool:
     return view is not None and (view.condition is Condition.PAGED or view.phase is Phase.AWAITING_APPROVAL)
 
 
-def _raise_outcome(snapshot: Snapshot) -> None:
+def _raise_outcome(snapshot: Snapshot, untold: RolloutError | None = None) -> None:
+    """What the rollout's state means; when all is well with it, that nobody was told."""
     error: RolloutError | None = error_for(snapshot.view) if snapshot.view else None
     if isinstance(error, OnHold):
         error.message = f"{snapshot.endpoint} {error.message}"
     if error is not None:
         raise error
+    if untold is not None:
+        raise type(untold)(f"the rollout goes its way, but nobody is told: {untold.message}", way_out=untold.way_out)
 
 
 @dataclass
@@ -130,6 +134,7 @@ class _Screen:
     session: Session
     json: bool
     stack: ExitStack
+    untold: RolloutError | None = None
     _live: Live | None = None
     _last_line: str = ""
     _last_note: str = ""

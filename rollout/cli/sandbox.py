@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="sandbox",
     help="A local stand-in for Azure: up, status, env, fault, reset, down.",
+    add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

@@ -141,7 +141,7 @@ def _until_back(session: Session, view: RolloutView) -> RolloutView:
     from rollout.errors import Busy, Unavailable
 
     end = time.monotonic() + BACK_SECONDS
-    while view.condition is Condition.HELD and view.code in _PASSING and time.monotonic() < end:
+    while view.active and view.condition is Condition.HELD and view.code in _PASSING and time.monotonic() < end:
         time.sleep(BACK_EVERY)
         # Busy: another controller ticks and finds the order; Unavailable: the next one may get an answer.
         with suppress(Busy, Unavailable):

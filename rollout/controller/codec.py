@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from contract.policy import RolloutPolicy
-from rollout.controller.ports import DeploymentSpec
+from rollout.controller.ports import DeploymentSpec, Scaling
 from rollout.controller.records import canonical
 
 #: What looks like a credential in a log tail or an error text.
@@ -39,11 +39,14 @@ def policy_version(policy: RolloutPolicy) -> str:
 
 
 def spec_to_json(spec: DeploymentSpec) -> dict[str, Any]:
-    return {**asdict(spec), "tags": dict(spec.tags)}
+    document = {**asdict(spec), "tags": dict(spec.tags)}
+    # as it was before deployments scaled, where they don't
+    return document if spec.scale else {key: value for key, value in document.items() if key != "scale"}
 
 
 def spec_from_json(document: Mapping[str, Any]) -> DeploymentSpec:
-    return DeploymentSpec(**document)
+    scale = document.get("scale")
+    return DeploymentSpec(**{**document, "scale": Scaling(**scale) if scale else None})
 
 
 def moment_from(text: str) -> datetime:

@@ -38,6 +38,8 @@ class TickResult:
     effects: tuple[str, ...]
     next_at: datetime | None
     finished: bool
+    #: Why events could not be sent that no later tick will send either, until somebody mends it.
+    untold: RolloutError | None = None
 
 
 class Executor:
@@ -48,6 +50,7 @@ class Executor:
         self._effects: list[str] = []
         self._exposure: dict[str, Any] = {}
         self._live_weights: Weights | None = None
+        self._untold: RolloutError | None = None
 
     def run(self) -> TickResult:
         """Decide and act until there is something to wait for. Busy when the lease is lost."""
@@ -205,7 +208,8 @@ class Executor:
         for message in self._journal.state.outbox:
             try:
                 self._world.announcer.announce(message.event_type, message.subject, message.data)
-            except RolloutError:
+            except RolloutError as error:
+                self._untold = None if isinstance(error, Unavailable) else error
                 break
             told.append(message.sequence)
         if told:
@@ -219,11 +223,13 @@ class Executor:
     def _result(self, decision: Decision | None) -> TickResult:
         state = self._journal.state.rollout
         if state is None or decision is None:
-            return TickResult(None, Condition.GOING, "no rollout", (), None, True)
+            return TickResult(None, Condition.GOING, "no rollout", (), None, True, self._untold)
         reason = decision.reason if decision.action in RESTING else state.reason
         more = None if decision.action in RESTING else self._world.now()
         until = decision.until if decision.action in RESTING else more
-        return TickResult(state.phase, state.condition, reason, tuple(self._effects), until, not state.active)
+        return TickResult(
+            state.phase, state.condition, reason, tuple(self._effects), until, not state.active, self._untold
+        )
 
 
 def _decided(decision: Decision) -> dict[str, Any]:

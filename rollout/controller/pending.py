@@ -6,7 +6,7 @@ from datetime import datetime
 
 from contract.policy import VerdictAction
 from rollout.controller.decision import GLANCE, Action, Decision
-from rollout.controller.effects import EffectKind, Found, Purpose, find, same_weights, show_weights
+from rollout.controller.effects import Effect, EffectKind, Found, Purpose, find, same_weights, show_weights
 from rollout.controller.ports import LiveEndpoint
 from rollout.controller.state import Pending, RolloutState
 
@@ -20,7 +20,7 @@ def resolve(
     """
     effect = pending.effect
     found = find(effect, live)
-    if found is Found.DONE:
+    if found is Found.DONE and not _half_done(state, effect):
         return Decision(Action.CONFIRM, f"{effect} is seen to be done", "confirmed", effect)
     if found is Found.FAILED:
         failure = f"{effect.deployment} is Failed"
@@ -36,6 +36,11 @@ def resolve(
     if effect.purpose is Purpose.SHIFT and unwanted:
         return Decision(Action.ABANDON, f"{effect}: not done, and not wanted: {unwanted}", "failed", effect)
     return _unless_held_too_long(state, repeat, now)
+
+
+def _half_done(state: RolloutState, effect: Effect) -> bool:
+    """A deployment that scales may stand without its scaling, which the endpoint does not show: making it again is safe."""
+    return effect.kind is EffectKind.DEPLOY and state.spec.scale is not None and state.abort is None
 
 
 def _unless_held_too_long(state: RolloutState, repeat: Decision, now: datetime) -> Decision:

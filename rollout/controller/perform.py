@@ -10,7 +10,7 @@ from rollout.checks import smoke
 from rollout.controller.effects import Effect, EffectKind, Purpose, same_weights, show_weights
 from rollout.controller.ports import Endpoints, Prober, Weights
 from rollout.controller.state import RolloutState
-from rollout.errors import BadInput, Busy, NotFound, RolloutError, Unavailable
+from rollout.errors import BadInput, Busy, NotAllowed, NotFound, RolloutError, Unavailable
 
 #: Writes per effect while the read-back shows that an update was lost.
 MOST_WRITES = 3
@@ -45,8 +45,15 @@ def perform(effect: Effect, state: RolloutState, hands: Hands) -> Outcome:
     except RolloutError as error:
         if effect.purpose is Purpose.ROLL_BACK:
             # The way back is never given up: asked again at the next tick.
-            raise Unavailable(f"the way back was refused: {error.message}", way_out=error.way_out) from error
-        return Outcome(failure=error.message)
+            raise Unavailable(f"the way back was refused: {_said(error)}", way_out=error.way_out) from error
+        if effect.kind is EffectKind.RETIRE:
+            raise Unavailable(f"refused: {_said(error)}", way_out=error.way_out) from error
+        return Outcome(failure=_said(error))
+
+
+def _said(error: RolloutError) -> str:
+    """What the journal keeps of it: a role that lacks an action is mended by other hands than a model that fails."""
+    return f"{error.message} ({error.way_out})" if isinstance(error, NotAllowed) else error.message
 
 
 def _perform(effect: Effect, state: RolloutState, hands: Hands) -> Outcome:
@@ -69,7 +76,7 @@ def _smoke(effect: Effect, state: RolloutState, prober: Prober) -> tuple[Check, 
     except (BadInput, NotFound):
         raise  # nothing to ask green with: waiting does not help
     except RolloutError as error:
-        return (Check("smoke", Verdict.PROVIDER_ERROR, error.message),)
+        return (Check("smoke", Verdict.PROVIDER_ERROR, _said(error)),)
     return smoke.judge(results, policy)
 
 

@@ -15,6 +15,16 @@ Weights = Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
+class Scaling:
+    """How many machines a deployment has under load."""
+
+    min_instances: int
+    max_instances: int
+    cpu_percent: int
+    latency_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DeploymentSpec:
     """What green is made of."""
 
@@ -27,6 +37,8 @@ class DeploymentSpec:
     #: Folder with score.py and a conda file; None for an MLflow model served without code.
     code_path: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    #: None: `instance_count` stays.
+    scale: Scaling | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from contract.policy import RolloutPolicy
 from rollout.analysis.plan import Plan, make_plan, measure_traffic
 from rollout.controller.effects import show_weights, strip
 from rollout.controller.naming import checked_deployment_name, deployment_name
-from rollout.controller.ports import DeploymentSpec, LiveEndpoint
+from rollout.controller.ports import DeploymentSpec, LiveEndpoint, Scaling
 from rollout.controller.state import EndpointState
 from rollout.controller.views import view_of
 from rollout.controller.world import World
@@ -93,6 +93,7 @@ def make_spec(order: Order, suffix: str) -> DeploymentSpec:
         request_timeout_ms=order.deployment.request_timeout_ms,
         code_path=order.code_path,
         tags=dict(order.tags),
+        scale=Scaling(**scale.model_dump()) if (scale := order.deployment.scale) else None,
     )
 
 

@@ -101,7 +101,7 @@ def error_for(view: RolloutView) -> RolloutError | None:
         return RolledBack(f"{view.model} was rolled back: {view.reason}", way_out="rollout history shows the evidence")
     if view.phase is Phase.FAILED:
         failed = GateFailed if view.code in ("smoke", "deploy") else RolloutError
-        way_out = "start a new rollout" if view.code == "abort" else "fix the model, then start a new rollout"
+        way_out = "start a new rollout" if view.code == "abort" else "mend what it names, then start a new rollout"
         return failed(f"{view.model} failed: {view.reason}", way_out=way_out)
     if view.condition is Condition.PAGED:
         return OnHold(f"waits for a person: {view.reason}", way_out="rollout resume, or rollout rollback [--force]")

@@ -52,6 +52,7 @@ def tick_document(result: TickResult) -> dict[str, Any]:
         "effects": list(result.effects),
         "next_at": result.next_at.isoformat() if result.next_at else None,
         "finished": result.finished,
+        "untold": result.untold.message if result.untold else None,
     }
 
 

@@ -11,12 +11,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from rollout.analysis.verdict import Check, Verdict
 from rollout.controller.effects import same_weights, show_weights
 
 if TYPE_CHECKING:
     from contract import StackOutputs
     from rollout.analysis.plan import Plan, StepPlan
-    from rollout.analysis.verdict import Check
     from rollout.controller.ports import LiveEndpoint, MinuteSample
     from rollout.controller.views import RolloutView
     from rollout.reports.audit import AuditRow
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 _BAR = 10
 _VERDICT_STYLE = {
-    "pass": "green",
-    "fail": "bold red",
-    "provider-error": "magenta",
-}  # nosec B105  # a verdict, no secret
+    Verdict.PASS.value: "green",
+    Verdict.FAIL.value: "bold red",
+    Verdict.PROVIDER_ERROR.value: "magenta",
+}
 _PHASE_STYLE = {"Promoted": "green", "RolledBack": "bold red", "RollingBack": "bold red", "Failed": "bold red"}
 _CONDITION_STYLE = {"Held": "yellow", "Paged": "bold yellow"}
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from typing import Any
 
+from sandbox.arm.conditions import parse as parse_condition
 from sandbox.arm.ids import SUBSCRIPTION_TYPE, parse
 from sandbox.arm.roles import permissions_of
 from sandbox.arm.state import ArmState
@@ -13,6 +16,8 @@ from sandbox.kernel.errors import AzureError
 from sandbox.kernel.tokens import Principal
 
 ASSIGNMENT_TYPE = "Microsoft.Authorization/roleAssignments"
+#: What handing out a user-assigned identity takes.
+ASSIGN = "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"
 _GROUP_ACTIONS = "Microsoft.Resources/subscriptions/resourceGroups"
 #: Who may start an operation may ask how it goes; its address is below the subscription, where few have a role.
 _OPERATION = re.compile(
@@ -52,7 +57,26 @@ def may(sandbox: Sandbox, principal: Principal, action: str, scope: str, *, data
         for assignment in arm.of_type(ASSIGNMENT_TYPE)
         if assignment.properties.get("principalId") == principal.object_id
         and _inside(scope, parse(assignment.id).scope)
+        and _holds(assignment.properties, action, scope)
     )
+
+
+def check_linked(sandbox: Sandbox, principal: Principal, body: Mapping[str, Any]) -> None:
+    """AzureError 403 unless the caller may hand out each user-assigned identity that the body names."""
+    named = (body.get("identity") or {}).get("userAssignedIdentities") or {}
+    for identity in named:
+        if not may(sandbox, principal, ASSIGN, str(identity)):
+            raise AzureError(
+                403,
+                "LinkedAuthorizationFailed",
+                f"The client '{principal.client_id}' with object id '{principal.object_id}' does not have authorization"
+                f" to perform action '{ASSIGN}' over the linked scope '{identity}'.",
+            )
+
+
+def _holds(assignment: Mapping[str, Any], action: str, scope: str) -> bool:
+    text = assignment.get("condition")
+    return not text or parse_condition(str(text), assignment.get("conditionVersion")).holds(action, scope)
 
 
 def _inside(path: str, scope: str) -> bool:

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sandbox.arm import checks
-from sandbox.arm.access import check_access
+from sandbox.arm.access import check_access, check_linked
 from sandbox.arm.engine import Conditions, Engine
 from sandbox.arm.ids import ResourceId, parse
 from sandbox.arm.model import Action, Resource, ResourceType, View
@@ -137,6 +137,7 @@ class _Generic:
 
     async def _put(self, request: Request, kind: ResourceType, identity: ResourceId) -> Response:
         body = await body_json(request)
+        check_linked(self._sandbox, _caller(request), body)
         outcome = await self._engine.put(kind, identity, body, _caller(request), _conditions(request))
         shown = self._show(request, outcome.resource)
         return JSONResponse(shown, 201 if outcome.created else 200, _operation_headers(request, outcome.operation))
@@ -145,6 +146,7 @@ class _Generic:
         if not kind.patchable:
             raise _unknown(request)
         body = await body_json(request)
+        check_linked(self._sandbox, _caller(request), body)
         outcome = await self._engine.patch(kind, identity, body, _caller(request), _conditions(request))
         return JSONResponse(self._show(request, outcome.resource), 200, _operation_headers(request, outcome.operation))
 

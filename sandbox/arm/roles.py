@@ -113,6 +113,11 @@ BUILT_IN = (
         ),
     ),
     BuiltInRole(
+        "635dd51f-9968-44d3-b7fb-6d9a6bd613ae",
+        "AzureML Metrics Writer (preview)",
+        ("Microsoft.MachineLearningServices/workspaces/metrics/*/write",),
+    ),
+    BuiltInRole(
         "7f951dda-4ed3-4680-a7ca-43fe172d538d", "AcrPull", ("Microsoft.ContainerRegistry/registries/pull/read",)
     ),
     BuiltInRole(
@@ -165,9 +170,39 @@ BUILT_IN = (
         ("Microsoft.KeyVault/vaults/*",),
     ),
     BuiltInRole(
+        "b556d68e-0be0-4f35-a333-ad7ee1ce17ea",
+        "Azure AI Enterprise Network Connection Approver",
+        (
+            "Microsoft.MachineLearningServices/workspaces/privateEndpointConnectionsApproval/action",
+            "Microsoft.Storage/storageAccounts/privateEndpointConnectionsApproval/action",
+            "Microsoft.Cache/redisEnterprise/privateEndpointConnectionsApproval/action",
+        ),
+    ),
+    BuiltInRole(
         "43d0d8ad-25c7-4714-9337-8ba259a9fe05",
         "Monitoring Reader",
         (_READ, "Microsoft.OperationalInsights/workspaces/search/action"),
+    ),
+    BuiltInRole(
+        "b0d8363b-8ddd-447d-831f-62ca05bff136",
+        "Monitoring Data Reader",
+        (),
+        (),
+        ("Microsoft.Monitor/accounts/data/metrics/read",),
+    ),
+    BuiltInRole(
+        "22926164-76b3-42b3-bc55-97df8dab3e41",
+        "Grafana Admin",
+        (),
+        (),
+        ("Microsoft.Dashboard/grafana/ActAsGrafanaAdmin/action",),
+    ),
+    BuiltInRole(
+        "60921a7e-fef1-4a43-9b16-a26c52ad4769",
+        "Grafana Viewer",
+        (),
+        (),
+        ("Microsoft.Dashboard/grafana/ActAsGrafanaViewer/action",),
     ),
     BuiltInRole(
         "3913510d-42f4-4e42-8a64-420c390055eb",

@@ -8,7 +8,7 @@ there that isn't listed here. What is listed was compared with Kusto's documente
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -44,6 +44,7 @@ _KEYWORDS = _words(
 )
 _RAW_LITERALS = frozenset(("datetime", "date", "timespan", "time", "guid"))
 _TEXTUAL = frozenset(("tostring", "strcat", "strcat_delim"))
+_OF_PROPERTIES = frozenset(("tostring", "todouble", "toreal"))
 _TIMES = _words("TimeGenerated datetime date now ago startofday endofday startofmonth todatetime make_datetime bin")
 _SOURCES = frozenset(("print", "range", "union", "datatable"))
 _TOKEN = re.compile(
@@ -69,7 +70,7 @@ class KqlError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """`kind`: word, text, number, sign or literal; `text` is what is written out, `at` where it stood."""
+    """`kind`: word, text, number, sign, literal (a time) or property (of an object); `text` is what is written out, `at` where it stood."""
 
     kind: str
     text: str
@@ -85,9 +86,12 @@ class Query:
     prints: bool
 
 
-def prepare(text: str, tables: Sequence[str], now: datetime) -> Query:
-    """Check `text`; `now()` and `ago()` are taken from `now`. KqlError names what isn't understood."""
-    tokens = list(_tokens(text))
+def prepare(text: str, tables: Sequence[str], now: datetime, objects: Collection[str] = ()) -> Query:
+    """Check `text`; `now()` and `ago()` are taken from `now`, `objects` are columns that hold one.
+
+    KqlError names what isn't understood.
+    """
+    tokens = list(_properties(list(_tokens(text)), objects))
     statements = _statements(tokens, text)
     names = {statement[1].text for statement in statements[:-1]}
     _check_start(statements[-1], names | set(tables), text)
@@ -114,6 +118,21 @@ def _tokens(text: str) -> Iterator[Token]:
         elif kind != "space":
             yield Token(kind, found, at)
         at = match.end()
+
+
+def _properties(tokens: list[Token], objects: Collection[str]) -> Iterator[Token]:
+    """`Column["key"]` as one token, where its text or number is asked for; elsewhere it stays and is refused."""
+    at = 0
+    while at < len(tokens):
+        here = tokens[at : at + 4]
+        asked = at > 1 and tokens[at - 1].text == "(" and tokens[at - 2].text in _OF_PROPERTIES
+        shape = [token.kind for token in here] == ["word", "sign", "text", "sign"]
+        if asked and shape and here[0].text in objects and (here[1].text, here[3].text) == ("[", "]"):
+            yield Token("property", f"JSONExtract({here[0].text}, {here[2].text}, 'String')", here[0].at)
+            at += 4
+        else:
+            yield tokens[at]
+            at += 1
 
 
 def _decoded(literal: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from sandbox.kernel.context import Sandbox
 from sandbox.logs import kql
 from sandbox.logs.database import Answer, Database
-from sandbox.logs.tables import TABLES, check, complete
+from sandbox.logs.tables import OBJECTS, TABLES, check, complete
 
 log = logging.getLogger("sandbox.logs")
 
@@ -59,7 +59,7 @@ class LogsState:
 
     async def query(self, text: str, customer_id: str, condition: str) -> Answer:
         """Run KQL over the rows that `condition` lets through (see `timespans.condition`); KqlError says what is wrong."""
-        query = kql.prepare(text, tuple(TABLES), self._sandbox.clock.now())
+        query = kql.prepare(text, tuple(TABLES), self._sandbox.clock.now(), OBJECTS)
         work = self._worker.submit(self._query, query, customer_id, condition)
         return await asyncio.wrap_future(work)
 

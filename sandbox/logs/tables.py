@@ -1,13 +1,17 @@
-"""The tables of a Log Analytics workspace that the sandbox fills, with Azure's columns.
+"""The tables of a Log Analytics workspace that the sandbox has: `tables.yaml`, with Azure's columns.
 
-Every table also has TenantId, Type, SourceSystem, _ResourceId and _SubscriptionId. Missing numbers are stored as 0
+Missing numbers are stored as 0
 and missing texts as empty, so that `!=` counts them as Kusto does.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 #: Kusto's types to those of the database.
 STORED = {
@@ -17,43 +21,24 @@ STORED = {
     "real": "Float64",
     "bool": "Bool",
     "datetime": "DateTime64(7, 'UTC')",
+    "dynamic": "String",
 }
-DEFAULTS: dict[str, Any] = {"string": "", "int": 0, "long": 0, "real": 0.0, "bool": False}
-
-_COMMON = "TimeGenerated:datetime _ResourceId:string"
-_APP = (
-    "OperationName:string OperationId:string ParentId:string AppRoleName:string AppRoleInstance:string"
-    " Properties:string ItemCount:int"
-)
+DEFAULTS: dict[str, Any] = {"string": "", "int": 0, "long": 0, "real": 0.0, "bool": False, "dynamic": "{}"}
 
 
-def _columns(text: str) -> dict[str, str]:
-    return {name: kind or "string" for name, _, kind in (word.partition(":") for word in f"{_COMMON} {text}".split())}
+def _read() -> dict[str, dict[str, str]]:
+    """Column to kind, by table. The file has them by kind, which is shorter."""
+    tables = yaml.safe_load(Path(__file__).with_name("tables.yaml").read_text("utf-8"))
+    return {
+        name: {column: kind for kind, columns in kinds.items() for column in columns} for name, kinds in tables.items()
+    }
 
 
-TABLES: dict[str, dict[str, str]] = {
-    "AmlOnlineEndpointTrafficLog": _columns(
-        "OperationName AuthType AzureMLWorkspaceId AzureMLWorkspaceName DeploymentName EndpointName IdentityData Location"
-        " Method ModelStatusCode:int ModelStatusReason Path Protocol RequestDurationMs:int RequestPayloadSize:int"
-        " RequestThrottlingDelayMs:int ResponseCode:int ResponseCodeReason ResponseDurationMs:int ResponsePayloadSize:int"
-        " ResponseThrottlingDelayMs:int TotalDurationMs:int TraceId UserAgent XMSClientRequestId XRequestId"
-    ),
-    "AmlOnlineEndpointConsoleLog": _columns(
-        "OperationName ContainerImageName ContainerName DeploymentName InstanceId Message"
-    ),
-    "AmlOnlineEndpointEventLog": _columns("OperationName DeploymentName InstanceId Message Name"),
-    "AppRequests": _columns(f"{_APP} Id Name Url ResultCode Success:bool DurationMs:real"),
-    "AppExceptions": _columns(f"{_APP} ProblemId ExceptionType OuterMessage InnermostMessage SeverityLevel:int"),
-    "AppTraces": _columns(f"{_APP} Message SeverityLevel:int"),
-    "AzureActivity": _columns(
-        "OperationNameValue ActivityStatusValue ActivitySubstatusValue Caller CategoryValue CorrelationId Level"
-        " ResourceGroup ResourceProviderValue Properties"
-    ),
-    "AzureMetrics": _columns(
-        "MetricName ResourceId ResourceGroup ResourceProvider Resource UnitName TimeGrain"
-        " Average:real Count:real Maximum:real Minimum:real Total:real"
-    ),
-}
+TABLES: dict[str, dict[str, str]] = _read()
+#: Columns that hold an object; kept as JSON texts.
+OBJECTS = frozenset(column for columns in TABLES.values() for column, kind in columns.items() if kind == "dynamic")
+#: What every table has besides.
+CONSTANT = ("TenantId", "Type", "SourceSystem", "_SubscriptionId")
 
 
 def definition(name: str) -> str:
@@ -66,18 +51,21 @@ def view(name: str, customer_id: str, condition: str) -> str:
     """SQL that makes `shown.<name>`: what a query sees. Numbers and times are nullable, so that the
     maximum of nothing is null, not 0."""
     nullable = [
-        f"toNullable(`{column}`) AS `{column}`" if kind != "string" else f"`{column}`"
+        f"toNullable(`{column}`) AS `{column}`" if STORED[kind] != "String" else f"`{column}`"
         for column, kind in TABLES[name].items()
     ]
+    resource = "`_ResourceId`" if "_ResourceId" in TABLES[name] else "''"  # Usage is of the workspace itself
     constant = [
         f"'{customer_id}' AS TenantId",
         f"'{name}' AS Type",
         "'Azure' AS SourceSystem",
-        "splitByChar('/', `_ResourceId`)[3] AS _SubscriptionId",
+        f"splitByChar('/', {resource})[3] AS _SubscriptionId",
     ]
     columns = ", ".join([*nullable, *constant])
     # Names come from TABLES, the condition from the query's own times; both are made here.
-    return f"CREATE VIEW shown.`{name}` AS SELECT {columns} FROM logs.`{name}` WHERE {condition}"  # nosec B608
+    return " ".join(
+        (f"CREATE VIEW shown.`{name}` AS", f"SELECT {columns}", f"FROM logs.`{name}`", f"WHERE {condition}")
+    )
 
 
 def check(name: str, columns: Iterable[str]) -> None:
@@ -91,4 +79,5 @@ def check(name: str, columns: Iterable[str]) -> None:
 def complete(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
     """The row with every column."""
     given = {column: value for column, value in row.items() if value is not None}
+    given |= {column: json.dumps(value) for column, value in given.items() if isinstance(value, Mapping)}
     return {column: given.get(column, DEFAULTS.get(kind)) for column, kind in TABLES[name].items()}

@@ -15,9 +15,10 @@ from sandbox.arm.state import ArmState
 from sandbox.kernel.context import Sandbox
 from sandbox.kernel.errors import AzureError
 from sandbox.kernel.http import bearer, create_app, is_public_host
+from sandbox.ml.assets import created_at
 from sandbox.ml.http import WORKSPACE_PATH, Call, CaselessRoute, find_workspace, user_error
 from sandbox.ml.jobs import records
-from sandbox.ml.jobs.workdir import BUILD_LOG, STD_LOG, Workdir
+from sandbox.ml.jobs.workdir import LOGS, Workdir
 from sandbox.ml.routes import routes as arm_routes
 
 ML_AUDIENCES = ("https://ml.azure.com", "https://graph.windows.net")
@@ -85,7 +86,7 @@ def log_links(call: Call, job: Resource) -> dict[str, str]:
     """The logs that were kept so far, as links that need no other credentials."""
     storage = call.sandbox.states["storage"]
     workdir = Workdir(call.ml, call.workspace, job.name, call.sandbox.home)
-    places = {name: workdir.artifact(name) for name in (BUILD_LOG, STD_LOG)}
+    places = {name: workdir.artifact(name) for name in LOGS}
     return {
         name: call.ml.datastores.read_link(place, call.view)
         for name, place in places.items()
@@ -98,7 +99,7 @@ async def children(call: Call) -> Response:
     jobs = [
         each for each in call.arm.children(call.workspace.id, records.TYPE) if each.private.get("parent") == parent.name
     ]
-    return JSONResponse({"value": [records.run_document(each) for each in jobs]})
+    return JSONResponse({"value": [records.run_document(each) for each in sorted(jobs, key=created_at)]})
 
 
 async def run_data(call: Call) -> Response:

@@ -1,4 +1,4 @@
-"""ARM's routes for environments, data and code."""
+"""ARM's routes for environments, data, code and components."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ class AssetRoutes:
 
     async def list_containers(self, call: Call) -> Response:
         containers = call.arm.children(call.workspace.id, self.kind.type)
+        containers = [each for each in containers if each.name != self.kind.anonymous]
         return listing([self._shown(call, each) for each in selected(call, containers)])
 
     async def get_container(self, call: Call) -> Response:

@@ -1,4 +1,4 @@
-"""Versioned assets that are documents: environments, data and code. Models are in `models.py`."""
+"""Versioned assets that are documents: environments, data, code and components. Models are in `models.py`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sandbox.arm.model import Resource
+from sandbox.arm.state import ArmState
 from sandbox.kernel.errors import AzureError
+from sandbox.ml import components
 from sandbox.ml.conda import CondaError, EnvironmentSpec
 from sandbox.ml.http import PROVIDER, Call, user_error
 
 #: azure-ai-ml compares the whole message.
 _PATH_CHANGED = "Asset paths cannot be updated."
+#: What it asks for when it wants a component and no version of it: the newest.
+_DEFAULT_VERSION = "azureml_default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +27,16 @@ class Kind:
     singular: str
     fixed: tuple[str, ...]
     defaults: Mapping[str, Any]
-    check: Callable[[dict[str, Any]], None] = lambda _: None
+    check: Callable[[ArmState, dict[str, Any]], None] = lambda _arm, _properties: None
+    #: The name under which azure-ai-ml keeps what has no name of its own; not listed.
+    anonymous: str = ""
 
     @property
     def type(self) -> str:
         return f"{PROVIDER}/workspaces/{self.plural}"
 
 
-def _check_environment(properties: dict[str, Any]) -> None:
+def _check_environment(_arm: ArmState, properties: dict[str, Any]) -> None:
     if properties.get("build"):
         raise AzureError(501, "NotImitatedBySandbox", "The sandbox does not build Docker contexts; give a conda file.")
     try:
@@ -46,7 +52,8 @@ ENVIRONMENTS = Kind(
 )  # fmt: skip
 DATA = Kind("data", "data", ("dataUri", "dataType"), _COMMON)
 CODES = Kind("codes", "code", ("codeUri",), _COMMON)
-KINDS = (ENVIRONMENTS, DATA, CODES)
+COMPONENTS = Kind("components", "component", ("componentSpec",), _COMMON, components.check, "azureml_anonymous")
+KINDS = (ENVIRONMENTS, DATA, CODES, COMPONENTS)
 
 
 # The store
@@ -55,6 +62,8 @@ KINDS = (ENVIRONMENTS, DATA, CODES)
 def version_of(call: Call, kind: Kind) -> Resource:
     """AzureError 404 in the words that azure-ai-ml passes on."""
     resource = call.arm.get(call.id(kind.plural, call["name"], "versions", call["version"]))
+    if call["version"] == _DEFAULT_VERSION:
+        resource = max(versions_of(call, kind, call["name"]), key=created_at, default=None)
     if resource is None:
         raise missing(call, kind, call["name"], call["version"])
     return resource
@@ -128,7 +137,7 @@ def _number(call: Call, name: str, default: int) -> int:
 
 def save_version(call: Call, kind: Kind, properties: dict[str, Any]) -> tuple[Resource, bool]:
     """Keep the version, and its container; 409 when it exists and differs in what can't change."""
-    kind.check(properties)
+    kind.check(call.arm, properties)
     name, version = call["name"], call["version"]
     identity = call.id(kind.plural, name, "versions", version)
     old = call.arm.get(identity)

@@ -129,3 +129,17 @@ class MlflowClient:
         await self.call(
             "POST", "runs/update", {"run_id": run_id, "status": status, "end_time": int(time.time() * 1000)}
         )
+
+    async def metric_history(self, run_id: str, key: str) -> list[float]:
+        """Every value of a metric, in the order of its steps."""
+        query: dict[str, Any] = {"run_id": run_id, "metric_key": key, "max_results": 1000}
+        found: list[dict[str, Any]] = []
+        while True:
+            answer = await self.call("GET", "metrics/get-history", query)
+            found += answer.get("metrics", [])
+            if not answer.get("next_page_token"):
+                break
+            query["page_token"] = answer["next_page_token"]
+        found.sort(key=lambda each: (int(each.get("step", 0)), int(each["timestamp"])))
+        # Not every value is a JSON number: "NaN", "Infinity".
+        return [float(each["value"]) for each in found]

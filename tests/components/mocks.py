@@ -20,22 +20,21 @@ ROOT = Path(__file__).parents[2]
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
 PROJECT = "azureml-rollouts"
 
+
+def _identity(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The identity as the service answers: a mapping where the program gives a list."""
+    named = {each: {} for each in given["identity"].get("userAssignedIdentities") or ()}
+    itself = {"principalId": "principal-itself"} if "SystemAssigned" in given["identity"]["type"] else {}
+    return {"identity": {**given["identity"], **itself, **({"userAssignedIdentities": named} if named else {})}}
+
+
 #: Type token to what the service computes from the inputs.
 COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
     "resources:ResourceGroup": lambda name, given: {"name": given["resourceGroupName"]},
     "storage:StorageAccount": lambda name, given: {
         "name": given["accountName"],
         "primaryEndpoints": {"blob": f"https://{given['accountName']}.blob.core.windows.net/"},
-        **(
-            {
-                "identity": {
-                    "type": "UserAssigned",
-                    "userAssignedIdentities": {each: {} for each in given["identity"]["userAssignedIdentities"]},
-                }
-            }
-            if "identity" in given
-            else {}
-        ),
+        **(_identity(given) if "identity" in given else {}),
     },
     "storage:BlobContainer": lambda name, given: {"name": given["containerName"]},
     "storage:BlobServiceProperties": lambda name, given: {},
@@ -63,7 +62,11 @@ COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
     "containerregistry:Registry": lambda name, given: {"name": given["registryName"]},
     "operationalinsights:Workspace": lambda name, given: {"name": given["workspaceName"], "customerId": "customer"},
     "applicationinsights:Component": lambda name, given: {"name": given["resourceName"]},
-    "managedidentity:UserAssignedIdentity": lambda name, given: {"principalId": f"principal-{name}"},
+    "managedidentity:UserAssignedIdentity": lambda name, given: {
+        "name": given["resourceName"],
+        "principalId": f"principal-{name}",
+        "clientId": f"client-{name}",
+    },
     "authorization:RoleAssignment": lambda name, given: {},
     "authorization:RoleDefinition": lambda name, given: {},
     "azuread:index/application:Application": lambda name, given: {"clientId": f"client-{name}"},
@@ -71,21 +74,46 @@ COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
     "azuread:index/applicationFederatedIdentityCredential:ApplicationFederatedIdentityCredential": lambda name, given: {},
     "machinelearningservices:Workspace": lambda name, given: {
         "name": given["workspaceName"],
-        "identity": {
-            "type": "UserAssigned",
-            "userAssignedIdentities": {each: {} for each in given["identity"]["userAssignedIdentities"]},
-        },
+        **_identity(given),
         "mlFlowTrackingUri": "azureml://eastus.api.azureml.ms/mlflow/v1.0/x",
     },
-    "machinelearningservices:Compute": lambda name, given: {"name": given["computeName"]},
+    "machinelearningservices:Compute": lambda name, given: {"name": given["computeName"], **_identity(given)},
     "machinelearningservices:OnlineEndpoint": lambda name, given: {
         "name": given["endpointName"],
         "properties": {**given["properties"], "scoringUri": f"https://{given['endpointName']}.eastus/score"},
-        "identity": {"type": "SystemAssigned", "principalId": f"principal-{name}"},
+        **_identity(given),
+    },
+    "machinelearningservices:BatchEndpoint": lambda name, given: {
+        "name": given["endpointName"],
+        "properties": {**given["properties"], "scoringUri": f"https://{given['endpointName']}.eastus/jobs"},
+    },
+    "machinelearningservices:WorkspaceConnection": lambda name, given: {"name": given["connectionName"]},
+    "redisenterprise:RedisEnterprise": lambda name, given: {
+        "name": given["clusterName"],
+        "hostName": f"{given['clusterName']}.eastus.redis.azure.net",
+        **(_identity(given) if "identity" in given else {}),
+    },
+    "redisenterprise:Database": lambda name, given: {"name": given["databaseName"]},
+    "redisenterprise:AccessPolicyAssignment": lambda name, given: {"name": given["accessPolicyAssignmentName"]},
+    "loadtestservice:LoadTest": lambda name, given: {
+        "name": given["loadTestName"],
+        "dataPlaneURI": f"{given['loadTestName']}.eastus.cnt-prod.loadtesting.azure.com",
+        **_identity(given),
     },
     "monitor:ActionGroup": lambda name, given: {"name": given["actionGroupName"]},
     "monitor:MetricAlert": lambda name, given: {"name": given["ruleName"]},
     "monitor:ScheduledQueryRule": lambda name, given: {"name": given["ruleName"]},
+    "monitor:ActivityLogAlert": lambda name, given: {"name": given["activityLogAlertName"]},
+    "monitor:AzureMonitorWorkspace": lambda name, given: {"name": given["azureMonitorWorkspaceName"]},
+    "operationalinsights:QueryPack": lambda name, given: {"name": given["queryPackName"]},
+    "operationalinsights:Query": lambda name, given: {},
+    "applicationinsights:WebTest": lambda name, given: {"name": given["webTestName"]},
+    "applicationinsights:Workbook": lambda name, given: {"name": given["resourceName"]},
+    "dashboard:Grafana": lambda name, given: {
+        "name": given["workspaceName"],
+        "identity": {"type": "SystemAssigned", "principalId": f"principal-{name}"},
+        "properties": {**given["properties"], "endpoint": f"https://{given['workspaceName']}.grafana.azure.com"},
+    },
     "monitor:DiagnosticSetting": lambda name, given: {},
     "consumption:Budget": lambda name, given: {"name": given["budgetName"]},
     "eventgrid:Topic": lambda name, given: {
@@ -113,6 +141,8 @@ class Declared:
     protect: bool
     ignore_changes: tuple[str, ...]
     depends_on: tuple[str, ...]
+    replace_on_changes: tuple[str, ...] = ()
+    delete_before_replace: bool = False
 
 
 @dataclass
@@ -137,6 +167,15 @@ class Recorder(pulumi.runtime.Mocks):
         raise AssertionError(f"unknown function {args.token}")
 
 
+def _plain(value: Any) -> Any:
+    """Inputs as the provider is given them: with secrets' values."""
+    if pulumi.runtime.rpc.is_rpc_secret(value):
+        value = pulumi.runtime.rpc.unwrap_rpc_secret(value)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
 class RecordingMonitor(pulumi_mocks.MockMonitor):
     """The mock monitor forgets options; this one keeps them."""
 
@@ -148,11 +187,13 @@ class RecordingMonitor(pulumi_mocks.MockMonitor):
         known[request.name] = Declared(
             type=request.type.removeprefix("azure-native:"),
             name=request.name,
-            inputs=pulumi.runtime.rpc.deserialize_properties(request.object, keep_unknowns=True),
+            inputs=_plain(pulumi.runtime.rpc.deserialize_properties(request.object, keep_unknowns=True)),
             parent=request.parent.rsplit("::", 1)[-1],
             protect=request.protect,
             ignore_changes=tuple(request.ignoreChanges),
             depends_on=tuple(sorted(urn.rsplit("::", 1)[-1] for urn in request.dependencies)),
+            replace_on_changes=tuple(request.replaceOnChanges),
+            delete_before_replace=request.deleteBeforeReplace,
         )
         return answer
 

@@ -54,6 +54,7 @@ def test_roles_are_assigned_at_the_least_scope(both: Run) -> None:
         "identity-operator-at-workspace",
         "identity-operator-at-journal",
         "identity-operator-at-topic",
+        "identity-operator-at-identity-churn",
         "identity-previewer-at-group",
     }
     assert placed["identity-operator-at-journal"].endswith("/containers/rollout-journal")

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from components.serving import live_traffic
 from components.serving.live_traffic import (
-    IGNORED,
+    ONLINE,
     Carrier,
     LiveTrafficUnknown,
     TrafficMoved,
     carry,
     is_absent,
+    live_value,
     moved,
-    weights,
 )
 
 DECLARED: dict[str, Any] = {
@@ -30,6 +30,10 @@ DECLARED: dict[str, Any] = {
     "properties": {"authMode": "Key", "description": "churn", "publicNetworkAccess": "Enabled"},
 }
 WEIGHTS = st.dictionaries(st.sampled_from(["blue", "green", "v3"]), st.integers(0, 100))
+
+
+def weights(document: Any) -> dict[str, Any]:
+    return live_value(document, "traffic")
 
 
 def live(traffic: Mapping[str, float] | None = None, **changes: Any) -> dict[str, Any]:
@@ -155,7 +159,7 @@ def test_the_transform_ignores_traffic_when_nothing_else_differs(
 ) -> None:
     asked = answering(monkeypatch, live({"blue": 100}))
     result = transformed(carrier)
-    assert result.opts.ignore_changes == list(IGNORED)
+    assert result.opts.ignore_changes == ONLINE.ignored
     assert result.opts.protect is True
     assert asked == [{"resourceGroupName": "group", "workspaceName": "workspace", "endpointName": "churn-dev"}]
 

@@ -26,7 +26,7 @@ place = Placement(
 )
 Endpoint("endpoint", EndpointArgs(
     place=place, use_case="churn", settings=settings, endpoint_name="churn-dev", workspace_name="workspace",
-    log_analytics_id="/logs",
+    workspace_id="/workspace", storage_account_id="/storage", registry_id="/registry", log_analytics_id="/logs",
 ))
 """
 
@@ -64,7 +64,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     def complete(path: str, document: dict[str, Any]) -> None:
         if path.endswith("/churn-dev"):
             document["properties"]["scoringUri"] = "https://churn-dev/score"
-            document["identity"]["principalId"] = str(uuid.uuid4())
+        if "/userAssignedIdentities/" in path:
+            document.setdefault("properties", {}).update(principalId=str(uuid.uuid4()), clientId=str(uuid.uuid4()))
 
     azure.on_put = complete
     project = write_program(home / "project", PROGRAM, name="live")

@@ -101,6 +101,7 @@ def test_what_is_precious_is_protected_where_the_stack_says_so(dev: Run, prod: R
 def test_every_resource_sits_in_its_component(prod: Run) -> None:
     assert set(prod.components) == {
         "storage", "observability", "workspace", "budget", "cluster", "events", "endpoint-churn", "alerts-churn",
+        "platform-alerts", "dashboards", "diagnostics",
         "identity", "network", "private", "lock",
     }  # fmt: skip
     loose = {each.name for each in prod.declared.values() if each.parent not in prod.components}
@@ -112,7 +113,7 @@ def test_everything_waits_for_the_group_and_carries_the_tags(prod: Run) -> None:
         "authorization:RoleAssignment", "storage:BlobContainer", "storage:BlobServiceProperties", "storage:Queue",
         "storage:FileServiceProperties", "network:Subnet", "network:PrivateDnsZoneGroup",
         "authorization:ManagementLockByScope",
-        "monitor:DiagnosticSetting", "consumption:Budget", "eventgrid:TopicEventSubscription",
+        "operationalinsights:Query", "monitor:DiagnosticSetting", "consumption:Budget", "eventgrid:TopicEventSubscription",
         "eventgrid:SystemTopicEventSubscription", "authorization:RoleDefinition",
         *(kind for kind in COMPUTED if kind.startswith("azuread:")),
     }  # fmt: skip
@@ -152,14 +153,14 @@ def test_the_budget_gives_notice_three_times(prod: Run) -> None:
 
 def test_alerts_fire_on_error_rate_and_latency(prod: Run) -> None:
     endpoint = prod.one("machinelearningservices:OnlineEndpoint").inputs["endpointName"]
-    (condition,) = prod.one("monitor:ScheduledQueryRule").inputs["criteria"]["allOf"]
-    assert f"EndpointName == '{endpoint}'" in condition["query"]
+    (condition,) = prod.declared["alerts-churn-error-rate"].inputs["criteria"]["allOf"]
+    assert f'let endpoint = "{endpoint}";' in condition["query"]
     assert (condition["metricMeasureColumn"], condition["operator"], condition["threshold"]) == (
         "ErrorRate",
         "GreaterThan",
         0.05,
     )
-    (metric,) = prod.one("monitor:MetricAlert").inputs["criteria"]["allOf"]
+    (metric,) = prod.declared["alerts-churn-latency"].inputs["criteria"]["allOf"]
     assert (metric["metricName"], metric["threshold"]) == ("RequestLatency_P95", 2000)
 
 

@@ -94,8 +94,8 @@ class Shop:
 
     @property
     def _outputs(self) -> tuple[str, ...]:
-        """The stage exports ROLLOUT_STACK; only one of the two may be named."""
-        return ("--stack", "", "--outputs", str(self.outputs))
+        """Spelled out, the file beats the ROLLOUT_STACK that the stage exports."""
+        return ("--outputs", str(self.outputs))
 
     def begin(self, command: str, *options: str) -> subprocess.Popen[str]:
         """The same in the background, in a process group of its own."""

@@ -26,12 +26,27 @@ from tests.sandbox.engine import Engine, copy_project
 REPOSITORY = "repo:example/azureml-rollouts"
 CONDA = "dependencies:\n- python=3.11\n- pip:\n  - azureml-inference-server-http==1.5.1\n"
 SCORER = (
-    'import json\ndef init():\n    pass\ndef run(data):\n    return ["{name}"] * len(json.loads(data)["input_data"])\n'
+    "import json\ndef init():\n    pass\ndef run(data):\n"
+    "    return ['{name}'] * len(json.loads(data)['input_data'])\n"
 )
+TOKEN_ENDPOINT = "intent: {model: intent, instanceType: Standard_DS2_v2, instanceCount: 1, authMode: AMLToken}"
 PAYLOAD = '{"input_data": [[1], [2]]}'
+OUTPUTS, OUTPUTS_LIKE_AZURES = "outputs.json", "outputs-azure.json"
+#: As on Azure, where models come out of the workspace's datastore and not from a plain MLflow server.
+AZURES_MLFLOW = "azureml://eastus.api.azureml.ms/mlflow/v1.0/x"
 #: A policy minute is a second.
 TIME_SCALE = 60.0
+#: What a lost green is kept for: 72 s of policy time, and a little.
+KEPT_HOURS, KEPT_SECONDS = 0.02, 2.5
 ROLE_VERSION = "2022-04-01"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A `rollout` command: its exit code, and what it printed, errors too, on one line."""
+
+    code: int
+    said: str
 
 
 @dataclass
@@ -43,11 +58,12 @@ class Company:
     outputs: StackOutputs
     folder: Path
 
-    def code(self, name: str) -> str:
+    def code(self, name: str, scorer: str = SCORER) -> str:
+        """A folder that the workspace has not seen, its conda file neither."""
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
-        (folder / "score.py").write_text(SCORER.format(name=name))
-        (folder / "conda.yaml").write_text(CONDA)
+        (folder / "score.py").write_text(scorer.replace("{name}", name))
+        (folder / "conda.yaml").write_text(f"# {name}\n{CONDA}")
         return str(folder)
 
     def job_environment(self, client: str, subject: str) -> dict[str, str]:
@@ -71,28 +87,31 @@ class Company:
 
     def end_what_is_under_way(self) -> None:
         """A rollout that failed half-way is sent back; none is no error."""
-        if '"active": true' in self.rollout("status", "--json"):
+        rollout = json.loads(self.rollout("status", "--json"))["rollout"]
+        if rollout and rollout["active"]:
             self.rollout("abort", "--reason", "the role was incomplete", "--force")
 
-    def rollout(self, command: str, *options: str, ok: bool = True) -> str:
-        """`rollout COMMAND churn ...` in this process; what it printed, errors too."""
+    def rollout(self, command: str, *options: str, ok: bool = True, use_case: str = "churn") -> str:
+        """What it printed; whether it succeeds has to be as expected."""
+        ran = self.run(command, *options, use_case=use_case)
+        assert (ran.code == 0) == ok, ran.said
+        return ran.said
+
+    def run(self, command: str, *options: str, use_case: str = "churn", outputs: str = OUTPUTS) -> Ran:
+        """`rollout COMMAND churn ...` in this process."""
         console.cache_clear()
         errors.cache_clear()
-        file, printed = str(self.folder / "outputs.json"), io.StringIO()
+        file, printed = str(self.folder / outputs), io.StringIO()
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-            code = app.run([command, "churn", "--stack", "", "--outputs", file, *options])
+            code = app.run([command, use_case, "--outputs", file, *options])
         # Lines are broken to the terminal's width.
-        said = " ".join(printed.getvalue().split())
-        assert (code == 0) == ok, said
-        return said
+        return Ran(code, " ".join(printed.getvalue().split()))
 
-    def start(self, name: str, *options: str, ok: bool = True) -> str:
+    def start(self, name: str, *options: str, scorer: str = SCORER, use_case: str = "churn") -> Ran:
         """Roll the model out with a scorer that answers `name`."""
-        (self.folder / "payload.json").write_text(PAYLOAD)
-        payload = str(self.folder / "payload.json")
-        return self.rollout(
-            "start", "--model", "tiny:1", "--code", self.code(name), "--name", name, "--payload", payload, "--yes",
-            *options, ok=ok,
+        return self.run(
+            "start", "--model", "tiny:1", "--code", self.code(name, scorer), "--name", name, "--yes", *options,
+            use_case=use_case,
         )  # fmt: skip
 
     def weights(self) -> dict[str, int]:
@@ -177,15 +196,23 @@ class Company:
 
 @contextlib.contextmanager
 def company(folder: Path) -> Iterator[Company]:
-    """The dev stack, up, with a registered model."""
+    """The dev stack, up, with a second endpoint, which takes tokens, and a registered model."""
     home = folder / "home"
     lifecycle.up(home, lifecycle.Options(time_scale=TIME_SCALE, metrics_lag_seconds=0.0))
     sandbox = running(home)
     try:
         engine = Engine(copy_project(folder / "project"), sandbox.env)
+        settings = engine.project / "Pulumi.dev.yaml"
+        settings.write_text(
+            settings.read_text()
+            .replace("  azureml-rollouts:endpoints:\n", f"  azureml-rollouts:endpoints:\n    {TOKEN_ENDPOINT}\n")
+            .replace("keepBlueHours: 1", f"keepBlueHours: {KEPT_HOURS}")
+        )
         engine.up("dev")
         document = engine.outputs("dev")
-        (folder / "outputs.json").write_text(json.dumps(document))
+        (folder / OUTPUTS).write_text(json.dumps(document))
+        document["rollout"]["workspace"]["mlflow_tracking_uri"] = AZURES_MLFLOW
+        (folder / OUTPUTS_LIKE_AZURES).write_text(json.dumps(document))
         made = Company(sandbox, engine, StackOutputs.model_validate(document["rollout"]), folder)
         with pytest.MonkeyPatch.context() as patch:
             sandbox.use(patch)
@@ -201,7 +228,9 @@ def register(made: Company) -> None:
 
     from rollout.azure.cloud import cloud_from_environment
 
-    weights = made.folder / "weights.bin"
-    weights.write_bytes(b"weights")
+    model = made.folder / "model"
+    model.mkdir()
+    (model / "weights.bin").write_bytes(b"weights")
+    (model / "input_example.json").write_text(PAYLOAD)
     client = cloud_from_environment().ml_client(made.outputs)
-    client.models.create_or_update(Model(name="tiny", version="1", path=str(weights), type="custom_model"))
+    client.models.create_or_update(Model(name="tiny", version="1", path=str(model), type="custom_model"))

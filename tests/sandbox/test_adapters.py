@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 import requests
 
-from rollout.azure.arm import ArmReader
+from rollout.azure.arm import ArmReader, ArmWriter
 from rollout.azure.cloud import cloud_from_environment
 from rollout.azure.endpoints import AzureEndpoints
 from rollout.azure.metrics import AzureMetrics
 from rollout.azure.prober import AzureProber, scoring_secret
-from rollout.controller.ports import DeploymentSpec
+from rollout.azure.scaling import AzureScaling
+from rollout.controller.ports import DeploymentSpec, Scaling
 from rollout.errors import BadInput, NotFound, RolloutError, Unavailable
 from tests.sandbox.conftest import RunningSandbox
 from tests.sandbox.ml_workspace import MlWorkspace, workspace
@@ -125,6 +126,29 @@ def prober(ws: MlWorkspace, blue: DeploymentSpec) -> AzureProber:
 def deployment(ws: MlWorkspace, name: str) -> dict[str, Any]:
     found: dict[str, Any] = ws.rest("GET", f"/onlineEndpoints/{ENDPOINT}/deployments/{name}").json()
     return found
+
+
+def test_a_deployment_that_scales_brings_its_settings_and_takes_them_along(
+    ws: MlWorkspace, blue: DeploymentSpec, tmp_path: Path
+) -> None:
+    endpoint = f"{ws.id}/onlineEndpoints/{ENDPOINT}"
+    arm = ArmWriter(cloud_from_environment())
+    scaling = AzureScaling(endpoint, "eastus", arm)
+    endpoints = AzureEndpoints(endpoint, arm, lambda: ws.client, scaling=scaling, poll_seconds=0.2)
+    wide = replace(spec("wide", scorer(tmp_path / "wide", "wide")), scale=Scaling(1, 3, 70))
+    setting = f"{ws.id.split('/providers/')[0]}/providers/Microsoft.Insights/autoscaleSettings/{ENDPOINT}-wide"
+
+    def found() -> dict[str, Any]:
+        return arm.get(setting, "2022-10-01", "read the setting")
+
+    endpoints.deploy(wide)
+    assert found()["properties"]["targetResourceUri"] == f"{endpoint}/deployments/wide"
+    endpoints.deploy(replace(wide, scale=Scaling(1, 5, 70)))
+    assert found()["properties"]["profiles"][0]["capacity"]["maximum"] == "5", "set anew, not deployed anew"
+    endpoints.delete("wide")
+    with pytest.raises(NotFound):
+        found()
+    endpoints.delete("wide")
 
 
 class TestEndpoints:

@@ -225,6 +225,8 @@ def test_diagnostic_settings_hang_on_a_resource_and_need_a_sink(arm: Arm) -> Non
     body = {"properties": {"storageAccountId": parts["storageAccount"], "logs": []}}
     assert arm.service.put(path, body).status == 201
     assert arm.service.get(path).json()["properties"]["storageAccountId"] == parts["storageAccount"]
+    body["properties"]["logs"] = [{"category": "AuditEvents", "enabled": True}]
+    assert "supported: AuditEvent" in arm.service.put(path, body).json()["error"]["message"]
 
 
 def test_every_type_of_the_catalogue_names_its_versions_once() -> None:

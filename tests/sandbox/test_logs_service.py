@@ -342,4 +342,4 @@ def test_rows_survive_a_restart_and_not_a_reset(tmp_path: Path) -> None:
 def test_every_table_has_a_time_and_known_types() -> None:
     for columns in TABLES.values():
         assert columns["TimeGenerated"] == "datetime"
-        assert set(columns.values()) <= {"string", "int", "long", "real", "bool", "datetime"}
+        assert set(columns.values()) <= {"string", "int", "long", "real", "bool", "datetime", "dynamic"}

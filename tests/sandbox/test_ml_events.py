@@ -95,6 +95,18 @@ def test_a_job_that_ran_when_the_sandbox_was_killed_has_failed_and_its_process_i
     assert found.private["error"]["message"] == "The sandbox stopped while the job ran."
 
 
+def test_pipelines_and_their_steps_that_ran_when_the_sandbox_was_killed_have_failed(
+    context: Sandbox, workspace: Resource
+) -> None:
+    arm = context.states["arm"]
+    for name, kind, private in (("whole", "Pipeline", {}), ("part", "Command", {"parent": "whole", "step": "a"})):
+        job = arm.new(f"{workspace.id}/jobs/{name}", properties={"status": "Running", "jobType": kind})
+        job.private = private
+        arm.put(job)
+    asyncio.run(JobRunner(SimpleNamespace(sandbox=context, arm=arm)).start())  # type: ignore[arg-type]
+    assert [arm.get(f"{workspace.id}/jobs/{name}").properties["status"] for name in ("whole", "part")] == ["Failed"] * 2
+
+
 def test_a_process_that_got_a_dead_jobs_id_is_left_alone(context: Sandbox, workspace: Resource) -> None:
     arm = context.states["arm"]
     process = subprocess.Popen(["sleep", "300"], start_new_session=True)

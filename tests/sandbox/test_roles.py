@@ -27,9 +27,21 @@ def operator(shop: Company) -> Iterator[Company]:
         yield shop
 
 
-def test_a_model_is_rolled_out_as_model_rollout_operator(operator: Company) -> None:
-    operator.start("first", "--watch")
+def test_models_are_rolled_out_and_back_as_model_rollout_operator(operator: Company) -> None:
+    """The first deployment, a second one on the evidence of customers, and a third that a person sends back half-way."""
+    assert operator.start("first", "--watch").code == 0
     assert operator.weights() == {"first": 100}
+    with operator.customers():
+        ran = operator.start("second", "--steps", "50,100", "--bake-minutes", "2", "--watch")
+        assert ran.code == 0, ran.said
+        assert operator.weights() == {"second": 100}
+        assert operator.start("third", "--steps", "50,100", "--bake-minutes", "5").code == 0
+        assert operator.weights() == {"second": 50, "third": 50}
+        assert "RolledBack" in operator.rollout("rollback", "--reason", "the support desk is called")
+    assert operator.weights() == {"second": 100}
+    history = operator.rollout("history")
+    assert (history.count("Promoted"), history.count("RolledBack")) == (2, 1)
+    assert "the support desk is called" in operator.rollout("audit")
 
 
 #: (method, path below the resource group, api-version, the action that Azure names). Run with a role, refused by it.

@@ -43,6 +43,13 @@ RESOURCES: list[tuple[str, str, Mapping[str, Any], Mapping[str, Any]]] = [
     ("no-anonymous-pull", "containerregistry:Registry", {"anonymousPullEnabled": True}, {"anonymousPullEnabled": False}),
     ("cluster-no-ssh", "machinelearningservices:Compute", cluster(remoteLoginPortPublicAccess="Enabled"), cluster()),
     ("cluster-no-ssh", "machinelearningservices:Compute", cluster(userAccountCredentials={"adminUserName": "root"}), cluster()),
+    ("no-public-access", "redisenterprise:RedisEnterprise", {"publicNetworkAccess": "Enabled"}, {"publicNetworkAccess": "Disabled"}),
+    ("tls-1-2", "redisenterprise:RedisEnterprise", {"minimumTlsVersion": "1.0"}, {"minimumTlsVersion": "1.2"}),
+    ("redis-encrypted", "redisenterprise:Database", {"clientProtocol": "Plaintext"}, {"clientProtocol": "Encrypted"}),
+    ("redis-encrypted", "redis:Redis", {"enableNonSslPort": True}, {"enableNonSslPort": False}),
+    ("redis-by-identity", "redisenterprise:Database", {"accessKeysAuthentication": "Enabled"}, {"accessKeysAuthentication": "Disabled"}),
+    ("redis-by-identity", "redis:Redis", {}, {"disableAccessKeyAuthentication": True}),
+    ("priced-skus", "redisenterprise:RedisEnterprise", {"sku": {"name": "Balanced_B1000"}}, {"sku": {"name": "Balanced_B0"}}),
     ("no-open-admin-ports", "network:NetworkSecurityGroup", {"securityRules": [{**INBOUND, "sourceAddressPrefix": "*"}]}, {"securityRules": [{**INBOUND, "sourceAddressPrefix": "10.0.0.0/8"}]}),
     ("no-open-admin-ports", "network:SecurityRule", {**INBOUND, "sourceAddressPrefixes": ["Internet"]}, {**INBOUND, "access": "Deny", "sourceAddressPrefix": "*"}),
     ("no-wide-contributor", "authorization:RoleAssignment", {"roleDefinitionId": CONTRIBUTOR, "scope": "/subscriptions/s"}, {"roleDefinitionId": CONTRIBUTOR, "scope": "/subscriptions/s/resourceGroups/g"}),
@@ -87,6 +94,11 @@ def linked(*groups: str) -> list[Resource]:
     return [of("network:PrivateEndpoint", privateLinkServiceConnections=[{"groupIds": [each]}]) for each in groups]
 
 
+def logged(target: str) -> Resource:
+    return of("monitor:DiagnosticSetting", resourceUri=f"/subscriptions/s/resourceGroups/g/providers/{target}")
+
+
+ML = "Microsoft.MachineLearningServices/workspaces"
 WORKSPACE = of("machinelearningservices:Workspace", protect=True)
 ENDPOINT = of("machinelearningservices:OnlineEndpoint", protect=True)
 STACK = "pulumi:pulumi:Stack"
@@ -96,6 +108,12 @@ STACKS: list[tuple[str, list[Resource], list[Resource]]] = [
     ("prod-budget", [of("consumption:Budget")], [of("consumption:Budget", notifications=UNKNOWN)]),
     ("prod-alerts", [ENDPOINT], [ENDPOINT, of("monitor:MetricAlert", enabled=True, actions=[{"actionGroupId": "x"}])]),
     ("prod-alerts", [ENDPOINT, of("monitor:MetricAlert", enabled=False, actions=[{}])], []),
+    ("prod-action-groups", [of("monitor:ActionGroup", enabled=True, emailReceivers=[])], [of("monitor:ActionGroup", emailReceivers=[{"name": "a"}])]),
+    ("prod-action-groups", [of("monitor:ActionGroup", enabled=False, emailReceivers=[{"name": "a"}])], [of("monitor:ActionGroup", webhookReceivers=UNKNOWN)]),
+    ("prod-audited", [of("keyvault:Vault")], [of("keyvault:Vault"), logged("Microsoft.KeyVault/vaults/v")]),
+    ("prod-audited", [of("storage:StorageAccount"), logged("Microsoft.KeyVault/vaults/v")], [of("storage:StorageAccount"), of("monitor:DiagnosticSetting", resourceUri=UNKNOWN)]),
+    ("prod-audited", [WORKSPACE, logged(f"{ML}/ws/onlineEndpoints/e")], [WORKSPACE, logged(f"{ML}/ws")]),
+    ("prod-audited", [of("storage:StorageAccount")], [of("storage:StorageAccount"), of("monitor:DiagnosticSetting")]),
     ("prod-two-instances", [of(STACK, endpoint_instance_counts={"churn": 1.0})], [of(STACK, endpoint_instance_counts={"churn": 2.0})]),
     ("prod-two-instances", [of(STACK), ENDPOINT], [of(STACK, endpoint_instance_counts=UNKNOWN), ENDPOINT]),
     ("prod-private-endpoints", [WORKSPACE, *linked("blob", "vault")], [WORKSPACE, *linked("amlworkspace", "blob", "vault", "registry")]),

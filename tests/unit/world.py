@@ -19,7 +19,7 @@ from rollout.controller.executor import TickResult
 from rollout.controller.ports import DeploymentSpec, LiveDeployment, LiveEndpoint, MinuteSample, ProbeResult
 from rollout.controller.starting import Order
 from rollout.controller.world import World
-from rollout.errors import BadInput, Busy, GateFailed, NotFound, Unavailable
+from rollout.errors import BadInput, Busy, GateFailed, NotAllowed, NotFound, Unavailable
 
 START = datetime(2026, 11, 21, 4, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -224,7 +224,7 @@ class FakeAnnouncer:
 
 
 class FakeWorld:
-    """All ports and both clocks. `down` names the ports that answer Unavailable."""
+    """All ports and both clocks. `down` names the ports that answer Unavailable, `refused` those that we may not use."""
 
     def __init__(self, *, requests_per_minute: int = 600, seed: int = 1, blue: bool = True) -> None:
         self.time, self.real = START, 1_000_000.0
@@ -232,6 +232,7 @@ class FakeWorld:
         self.random = random.Random(seed)
         self.behaviours: dict[str, Behaviour] = {}
         self.down: set[str] = set()
+        self.refused: set[str] = set()
         self.touches, self.kill_at, self.dead = 0, 0, False
         self.store, self.endpoints = FakeStore(self), FakeEndpoints(self)
         self.metrics, self.prober, self.announcer = FakeMetrics(self), FakeProber(self), FakeAnnouncer(self)
@@ -253,6 +254,8 @@ class FakeWorld:
             self.die()
         if what in self.down and before is not False:
             raise Unavailable(f"{what} does not answer")
+        if what in self.refused and before is not False:
+            raise NotAllowed(f"cannot {what}: not allowed (403)", way_out="grant the role")
 
     def die(self) -> None:
         self.dead = True

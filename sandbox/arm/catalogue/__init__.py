@@ -5,7 +5,9 @@ from __future__ import annotations
 from sandbox.arm.catalogue import (
     access,
     costs,
+    dashboards,
     events,
+    features,
     insights,
     machinelearning,
     network,
@@ -22,9 +24,11 @@ TYPES: tuple[ResourceType, ...] = (
     *vaults.TYPES,
     *registries.TYPES,
     *insights.TYPES,
+    *dashboards.TYPES,
     *machinelearning.TYPES,
     *access.TYPES,
     *costs.TYPES,
     *events.TYPES,
     *network.TYPES,
+    *features.TYPES,
 )

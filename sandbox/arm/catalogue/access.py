@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 from sandbox.arm.catalogue.common import made_once, new_guid, now, one_of, versions
+from sandbox.arm.conditions import parse as parse_condition
 from sandbox.arm.ids import parse
 from sandbox.arm.model import Change, Json, Resource, ResourceType, Scope, View
 from sandbox.arm.roles import DEFINITION_TYPE, role_exists
@@ -59,6 +60,8 @@ def _validate_assignment(change: Change) -> None:
             "InvalidRoleAssignmentId",
             f"The role assignment ID '{change.resource.name}' is not valid: it must be a GUID.",
         )
+    if properties.get("condition"):
+        parse_condition(str(properties["condition"]), properties.get("conditionVersion"))
     _refuse_twin(change)
 
 

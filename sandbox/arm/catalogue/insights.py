@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from sandbox.arm.catalogue.common import duration_seconds, made_once, new_guid, now, one_of, private_keys, versions
+from sandbox.arm.catalogue.log_categories import CATEGORIES
 from sandbox.arm.checks import check_references, value_at
+from sandbox.arm.ids import parse
 from sandbox.arm.model import Action, Change, Json, Resource, ResourceType, View
 from sandbox.kernel.errors import AzureError
 
 LOGS = "Microsoft.OperationalInsights/workspaces"
 _LOG_SKUS = ("PerGB2018", "CapacityReservation", "Free", "Standalone", "PerNode", "Standard", "Premium", "LACluster")
 _MINUTE, _DAY = 60, 86_400
+_METRIC_WINDOWS = tuple(_MINUTE * each for each in (1, 5, 15, 30, 60, 360, 720, 1440))
 
 
 # Log Analytics
@@ -82,12 +85,43 @@ def _validate_metric_alert(change: Change) -> None:
         _must_exist(change, action.get("actionGroupId"))
     for scope in change.resource.properties["scopes"]:
         _must_exist(change, scope)
+    criteria = change.resource.properties["criteria"]
+    for name in ("webTestId", "componentId"):
+        if criteria.get(name) is not None:
+            _must_exist(change, criteria[name])
+    if duration_seconds(str(change.resource.properties["windowSize"])) not in _METRIC_WINDOWS:
+        raise AzureError(
+            400,
+            "BadRequest",
+            "'properties.windowSize' of a metric alert: allowed are PT1M, PT5M, PT15M, PT30M, PT1H, PT6H, PT12H, P1D.",
+        )
+
+
+def _validate_activity_alert(change: Change) -> None:
+    """Leaf conditions name a field; `category` must be one of them."""
+    leaves = value_at(change.resource.properties, "condition.allOf") or []
+    if not any(str(each.get("field", "")).lower() == "category" for each in leaves):
+        raise AzureError(
+            400, "BadRequest", "'properties.condition.allOf' must have a condition on the field 'category'."
+        )
+    for group in value_at(change.resource.properties, "actions.actionGroups") or []:
+        _must_exist(change, group.get("actionGroupId"))
+    for scope in change.resource.properties["scopes"]:
+        _must_exist(change, scope)
 
 
 def _validate_query_rule(change: Change) -> None:
     _check_times(change)
     for group in value_at(change.resource.properties, "actions.actionGroups") or []:
         _must_exist(change, group)
+    often, window = (
+        duration_seconds(str(change.resource.properties.get(name, "")))
+        for name in ("evaluationFrequency", "windowSize")
+    )
+    if often is not None and window is not None and often > window:
+        raise AzureError(
+            400, "BadRequest", "'properties.evaluationFrequency' must not be longer than 'properties.windowSize'."
+        )
     for scope in change.resource.properties["scopes"]:
         _must_exist(change, scope)
 
@@ -116,6 +150,50 @@ def _validate_diagnostics(change: Change) -> None:
     if not any(change.resource.properties.get(name) for name in targets):
         raise AzureError(400, "BadRequest", f"At least one data sink needs to be specified: {', '.join(targets)}.")
     check_references(change, ("workspaceId", "storageAccountId"))
+    allowed = CATEGORIES.get(parse(parse(change.resource.id).scope).type.lower())
+    for log in change.resource.properties.get("logs") or []:
+        if allowed is not None and log.get("category") is not None and log["category"] not in allowed:
+            raise AzureError(
+                400,
+                "BadRequest",
+                f"Category '{log['category']}' is not supported; supported: {', '.join(sorted(allowed)) or 'none'}.",
+            )
+
+
+# Autoscale
+
+
+def _validate_autoscale(change: Change) -> None:
+    """The target must be there, and each profile must make sense. The sandbox keeps settings; it does not act on them."""
+    properties = change.resource.properties
+    _must_exist(change, properties.get("targetResourceUri"))
+    for other in change.arm.of_type(change.resource.type):
+        same = str(other.properties.get("targetResourceUri")).lower() == str(properties["targetResourceUri"]).lower()
+        if same and other.key != change.resource.key:
+            raise AzureError(409, "Conflict", f"The target already has the autoscale setting '{other.name}'.")
+    for profile in properties["profiles"]:
+        _validate_profile(change, profile)
+
+
+def _validate_profile(change: Change, profile: Json) -> None:
+    given = profile.get("capacity") or {}
+    try:
+        low, start, high = (int(given[name]) for name in ("minimum", "default", "maximum"))
+    except (KeyError, ValueError):
+        raise AzureError(400, "BadRequest", "'capacity' needs minimum, default and maximum, each a number.") from None
+    if not 0 <= low <= start <= high:
+        raise AzureError(
+            400, "BadRequest", f"'capacity' is {low}, {start}, {high}; allowed: minimum <= default <= maximum."
+        )
+    for rule in profile.get("rules") or []:
+        trigger, action = rule.get("metricTrigger") or {}, rule.get("scaleAction") or {}
+        _must_exist(change, trigger.get("metricResourceUri"))
+        window = duration_seconds(str(trigger.get("timeWindow")))
+        if window is None or not 5 * _MINUTE <= window <= _DAY // 2:
+            raise AzureError(
+                400, "BadRequest", f"'timeWindow' is '{trigger.get('timeWindow')}'; allowed: PT5M to PT12H."
+            )
+        one_of(change, "scaleAction.direction", action.get("direction"), ("None", "Increase", "Decrease"))
 
 
 TYPES = (
@@ -180,12 +258,14 @@ TYPES = (
         location="global",
         required=("scopes", "condition", "actions"),
         provisioned=False,
+        validate=_validate_activity_alert,
     ),
     ResourceType(
         name="Microsoft.Insights/autoscaleSettings",
         versions=versions("2015-04-01 2021-05-01-preview 2022-10-01"),
-        required=("profiles",),
+        required=("profiles", "targetResourceUri"),
         provisioned=False,
+        validate=_validate_autoscale,
     ),
     ResourceType(
         name="Microsoft.Insights/diagnosticSettings",

@@ -33,15 +33,40 @@ def _validate_workspace(change: Change) -> None:
     if not (change.resource.identity or {}).get("type"):
         raise AzureError(400, "BadRequest", "The workspace needs an identity: 'identity.type' is missing.")
     references = ("storageAccount", "keyVault", "applicationInsights", "containerRegistry")
-    if (change.resource.kind or "Default") == "Default":
+    if (change.resource.kind or "Default") in ("Default", "FeatureStore"):
         for name in references[:3]:
             if not change.resource.properties.get(name):
                 raise AzureError(
                     400, "ValidationError", f"Missing dependent resource: 'properties.{name}' is required."
                 )
     check_references(change, references)
+    _validate_features(change)
     _validate_isolation(change)
     _validate_encryption(change)
+
+
+def _validate_features(change: Change) -> None:
+    settings = change.resource.properties.get("featureStoreSettings")
+    if settings and change.resource.kind != "FeatureStore":
+        raise AzureError(
+            400, "ValidationError", f"'featureStoreSettings' are for kind FeatureStore, not '{change.resource.kind}'."
+        )
+    if change.resource.kind == "FeatureStore" and not (change.resource.identity or {}).get("userAssignedIdentities"):
+        raise AzureError(400, "ValidationError", "A feature store needs a user-assigned identity that materializes.")
+
+
+def _validate_connection(change: Change) -> None:
+    """What a connection by managed identity leads to, and who goes through it, must be there."""
+    properties = change.resource.properties
+    if properties.get("authType") == "ManagedIdentity":
+        who, target = value_at(properties, "credentials.resourceId"), str(properties.get("target") or "")
+        for name, wanted in (("credentials.resourceId", who), ("target", target if target.startswith("/") else None)):
+            if wanted and change.arm.get(str(wanted)) is None:
+                raise AzureError(
+                    400,
+                    "UserError",
+                    f"'{name}' of connection '{change.resource.name}' is '{wanted}', which does not exist.",
+                )
 
 
 def _isolation(workspace: Resource | None) -> str:
@@ -184,6 +209,31 @@ def _computed_compute(compute: Resource, view: View) -> Json:
     return {"properties": inner, "isAttachedCompute": False, "computeLocation": compute.location}
 
 
+# Batch endpoints
+
+
+def _validate_batch(change: Change) -> None:
+    one_of(change, "properties.authMode", change.resource.properties.get("authMode"), ("AADToken",))
+    default = value_at(change.resource.properties, "defaults.deploymentName")
+    if default and change.arm.get(f"{change.resource.id}/deployments/{default}") is None:
+        raise AzureError(
+            400,
+            "UserError",
+            f"'defaults.deploymentName' of '{change.resource.name}' is '{default}': no such deployment.",
+        )
+
+
+def _computed_batch(endpoint: Resource, view: View) -> Json:
+    host = f"https://{endpoint.name}.{endpoint.location}.inference.ml.azure.com"
+    return {"scoringUri": f"{host}/jobs", "swaggerUri": None}
+
+
+def _validate_batch_deployment(change: Change) -> None:
+    compute = str(change.resource.properties.get("compute") or "")
+    if compute and change.arm.get(compute) is None:
+        raise AzureError(400, "UserError", f"'compute' of '{change.resource.name}' is '{compute}': no such compute.")
+
+
 def _asset(path: str) -> ResourceType:
     return ResourceType(name=f"{WORKSPACE}/{path}", versions=VERSIONS, location="none", provisioned=False)
 
@@ -212,12 +262,39 @@ TYPES = (
         long=True,
         location="parent",
         name_rule=(r"[a-zA-Z](?:-?[a-zA-Z0-9]){1,31}", "2-32 letters, digits and dashes, starting with a letter"),
-        immutable=("properties.computeType", "properties.properties.vmSize"),
+        immutable=(
+            "properties.computeType",
+            *(f"properties.properties.{each}" for each in ("vmSize", "vmPriority", "subnet", "enableNodePublicIp")),
+        ),
         validate=_validate_compute,
         before_put=_before_compute,
         computed=_computed_compute,
     ),
-    _asset("connections"),
+    ResourceType(
+        name=f"{WORKSPACE}/batchEndpoints",
+        versions=VERSIONS,
+        long=True,
+        name_rule=(r"[a-zA-Z](?:-?[a-zA-Z0-9]){2,31}", "3-32 letters, digits and dashes, starting with a letter"),
+        required=("authMode",),
+        validate=_validate_batch,
+        computed=_computed_batch,
+    ),
+    ResourceType(
+        name=f"{WORKSPACE}/batchEndpoints/deployments",
+        versions=VERSIONS,
+        long=True,
+        required=("model",),
+        validate=_validate_batch_deployment,
+    ),
+    ResourceType(
+        name=f"{WORKSPACE}/connections",
+        versions=VERSIONS,
+        location="none",
+        taggable=False,
+        provisioned=False,
+        required=("authType", "category"),
+        validate=_validate_connection,
+    ),
     _asset("schedules"),
     ResourceType(name="Microsoft.MachineLearningServices/registries", versions=VERSIONS, long=True),
 )

@@ -28,6 +28,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "Microsoft.MachineLearningServices/registries": {"amlregistry": ("{name}.registry.{location}.api.azureml.ms",)},
+    "Microsoft.Cache/redisEnterprise": {"redisEnterprise": ("{name}.{location}.redis.azure.net",)},
     "Microsoft.EventGrid/topics": {"topic": ("{name}.{location}-1.eventgrid.azure.net",)},
 }
 #: Azure keeps the network's address, the gateway's and two for DNS.
@@ -104,7 +105,7 @@ def before_endpoint(change: Change) -> None:
 
 def _free_addresses(change: Change, count: int) -> list[str]:
     subnet = change.arm.get(str(value_at(change.resource.properties, "subnet.id")))
-    assert subnet is not None  # nosec B101 - validate_endpoint saw it
+    assert subnet is not None  # nosec B101  # checked before
     space = ip_network(str(subnet.properties.get("addressPrefix") or subnet.properties["addressPrefixes"][0]))
     taken = {
         address

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
@@ -11,13 +12,18 @@ from sandbox.arm.model import Resource
 from sandbox.kernel.context import Sandbox
 from sandbox.kernel.errors import AzureError
 from sandbox.ml.assets import drop_nulls, selected
+from sandbox.ml.components import component_of
 from sandbox.ml.http import Call, listing, user_error, workspace_route
 from sandbox.ml.jobs import records
-from sandbox.ml.jobs.spec import CommandSpec
-from sandbox.ml.jobs.workdir import default_output
+from sandbox.ml.jobs.pipeline_plan import Planner, datastore_of
+from sandbox.ml.jobs.runner import Spec
+from sandbox.ml.jobs.spec import CommandSpec, check_name
+from sandbox.ml.jobs.sweep_spec import SweepSpec
 
 #: What a second PUT of a job may not change.
-_FIXED = ("command", "codeId", "environmentId", "computeId", "experimentName", "jobType")
+_FIXED = (
+    "command", "codeId", "environmentId", "computeId", "experimentName", "jobType", "jobs", "trial", "searchSpace", "objective",
+)  # fmt: skip
 
 
 def routes(sandbox: Sandbox) -> list[BaseRoute]:
@@ -44,7 +50,10 @@ async def list_jobs(call: Call) -> Response:
 
 
 async def get_job(call: Call) -> Response:
-    return JSONResponse(find(call).document())
+    """A pipeline's steps without their properties, as on Azure: the run history has them, and azure-ai-ml asks it."""
+    job = find(call)
+    document = job.document()
+    return JSONResponse(document | {"properties": None} if "step" in job.private else document)
 
 
 async def put_job(call: Call) -> Response:
@@ -52,17 +61,34 @@ async def put_job(call: Call) -> Response:
     old = call.arm.get(call.id("jobs", call["job"]))
     if old is not None:
         return JSONResponse(_change(call, old, properties).document())
-    kind = properties.get("jobType")
-    if kind != "Command":
-        raise AzureError(501, "NotImitatedBySandbox", f"The sandbox does not imitate jobs of type {kind!r}.")
-    spec = CommandSpec.read(call["job"], properties)
-    check_compute(call, spec)
+    check_name(call["job"])
+    properties, spec = _read(call, properties)
     job = call.arm.new(call.id("jobs", call["job"]))
-    job.properties = _complete(call, job.name, spec, properties)
+    job.properties = properties
     call.arm.put(job, call.request.state.principal)
     call.ml.datastores.ensure(call.workspace)
     call.ml.jobs.submit(call.workspace, job, spec)
     return JSONResponse(job.document(), 201)
+
+
+def _read(call: Call, properties: dict[str, Any]) -> tuple[dict[str, Any], Spec]:
+    """The new job's document and what it asks for; AzureError names what is wrong with it."""
+    kind, name = properties.get("jobType"), call["job"]
+    if kind not in (records.COMMAND, records.PIPELINE, records.SWEEP):
+        raise AzureError(501, "NotImitatedBySandbox", f"The sandbox does not imitate jobs of type {kind!r}.")
+    datastore = datastore_of(properties.get("settings") or {})
+    complete = records.complete(call.sandbox.settings, name, properties, datastore)
+    if kind == records.PIPELINE:
+        planner = Planner(
+            lambda reference, where: component_of(call.arm, reference, where),
+            lambda compute, where: check_compute(call, compute, where),
+            lambda: str(uuid.uuid4()),
+        )
+        return complete, planner.plan(complete)
+    spec = CommandSpec.read(name, properties) if kind == records.COMMAND else SweepSpec.read(name, properties)
+    if spec.compute_id:
+        check_compute(call, spec.compute_id, "properties.computeId")
+    return complete, spec
 
 
 def _change(call: Call, job: Resource, properties: dict[str, Any]) -> Resource:
@@ -73,28 +99,11 @@ def _change(call: Call, job: Resource, properties: dict[str, Any]) -> Resource:
     return call.arm.put(job, call.request.state.principal)
 
 
-def _complete(call: Call, name: str, spec: CommandSpec, properties: dict[str, Any]) -> dict[str, Any]:
-    outputs = {
-        key: {"description": None, "mode": "ReadWriteMount", **drop_nulls(value or {})}
-        for key, value in (properties.get("outputs") or {}).items()
-    }
-    for key, output in outputs.items():
-        output["uri"] = output.get("uri") or default_output(name, key)
-    return {
-        "tags": {}, "properties": {}, "inputs": {}, "isArchived": False, "limits": {"jobLimitsType": "Command"},
-        "resources": {"instanceCount": 1, "properties": {}}, **properties,
-        "outputs": outputs, "displayName": spec.display_name, "experimentName": spec.experiment,
-        "status": records.NOT_STARTED, "services": records.services(call.sandbox.settings, None, None),
-    }  # fmt: skip
-
-
-def check_compute(call: Call, spec: CommandSpec) -> None:
+def check_compute(call: Call, compute: str, where: str) -> None:
     """AzureError 400 for a compute that the workspace does not have."""
-    if not spec.compute_id or "/computes/" not in spec.compute_id.lower():
-        return
-    if call.arm.get(spec.compute_id) is None:
-        name = spec.compute_id.rpartition("/")[2]
-        raise user_error(f"Unknown compute target '{name}' in workspace {call.workspace.name}.")
+    if call.arm.get(compute) is None:
+        name = compute.rpartition("/")[2]
+        raise user_error(f"{where}: Unknown compute target '{name}' in workspace {call.workspace.name}.")
 
 
 async def cancel_job(call: Call) -> Response:
@@ -105,6 +114,14 @@ async def cancel_job(call: Call) -> Response:
     return Response(status_code=202, headers=operation.headers(call.request))
 
 
+def _remove(call: Call, job: Resource) -> None:
+    """With its children."""
+    for each in call.arm.children(call.workspace.id, records.TYPE):
+        if each.private.get("parent") == job.name:
+            _remove(call, each)
+    call.arm.delete(job.id)
+
+
 async def delete_job(call: Call) -> Response:
     job = call.arm.get(call.id("jobs", call["job"]))
     if job is None:
@@ -113,7 +130,7 @@ async def delete_job(call: Call) -> Response:
         raise user_error(f"Job {job.name} is {job.properties['status']}; cancel it before it is deleted.", 409)
 
     async def remove() -> None:
-        call.arm.delete(job.id)
+        _remove(call, job)
 
     operation = call.arm.operations.start(remove(), job.id, on_failed=lambda _: None)
     return Response(status_code=202, headers=operation.headers(call.request))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,8 +37,6 @@ class CommandSpec:
     code_id: str | None
     environment_id: str
     compute_id: str | None
-    experiment: str
-    display_name: str
     timeout: float | None
     variables: Mapping[str, str] = field(default_factory=dict)
     inputs: Mapping[str, Binding] = field(default_factory=dict)
@@ -47,8 +45,7 @@ class CommandSpec:
     @classmethod
     def read(cls, name: str, properties: Mapping[str, Any]) -> CommandSpec:
         """From a job's properties; AzureError names what is missing, wrong or not imitated."""
-        if not _NAME.fullmatch(name):
-            raise user_error(f"Job name {name!r}: allowed are letters, digits, '-' and '_', at most 255.")
+        check_name(name)
         _refuse_unknown(properties)
         limits = properties.get("limits") or {}
         timeout = limits.get("timeout")
@@ -56,27 +53,14 @@ class CommandSpec:
             command=_required(properties, "command"),
             code_id=properties.get("codeId"),
             environment_id=_required(properties, "environmentId"),
-            compute_id=properties.get("computeId"),
-            experiment=properties.get("experimentName") or "Default",
-            display_name=properties.get("displayName") or name,
+            compute_id=compute_of(properties.get("computeId")),
             timeout=seconds_of(timeout, "properties.limits.timeout") if timeout else None,
             variables={str(key): str(value) for key, value in (properties.get("environmentVariables") or {}).items()},
             inputs=_bindings(properties.get("inputs"), "jobInputType", "inputs"),
             outputs=_bindings(properties.get("outputs"), "jobOutputType", "outputs"),
         )
-        spec.check_references()
+        check_references(spec.command, {"inputs": spec.inputs, "outputs": spec.outputs}, "The command", "the job")
         return spec
-
-    def check_references(self) -> None:
-        """AzureError 400 when the command names an input or output that the job does not have."""
-        required = _OPTIONAL.sub("", self.command)
-        for match in _REFERENCE.finditer(required):
-            known = {"inputs": self.inputs, "outputs": self.outputs}.get(match["kind"], {})
-            if match["name"] not in known:
-                names = ", ".join(sorted(known)) or "none"
-                raise user_error(
-                    f"The command refers to {match['kind']}.{match['name']}, which the job does not have; it has: {names}."
-                )
 
     def command_line(self, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> str:
         """The command with values and paths in place. `$[[...]]` falls away when an input in it was not given."""
@@ -95,6 +79,28 @@ class CommandSpec:
             return match["before"] + text
 
         return _REFERENCE.sub(put_in, _OPTIONAL.sub(optional, self.command))
+
+
+def check_references(command: str, known: Mapping[str, Collection[str]], what: str, owner: str) -> None:
+    """AzureError 400 when the command names an input or output that its owner does not have."""
+    for match in _REFERENCE.finditer(_OPTIONAL.sub("", command)):
+        there = known.get(match["kind"], ())
+        if match["name"] not in there:
+            names = ", ".join(sorted(there)) or "none"
+            raise user_error(
+                f"{what} refers to {match['kind']}.{match['name']}, which {owner} does not have; it has: {names}."
+            )
+
+
+def check_name(name: str) -> None:
+    """AzureError 400 for a name that a job can't have."""
+    if not _NAME.fullmatch(name):
+        raise user_error(f"Job name {name!r}: allowed are letters, digits, '-' and '_', at most 255.")
+
+
+def compute_of(reference: str | None) -> str | None:
+    """The compute's id; None for serverless compute."""
+    return reference if reference and "/computes/" in reference.lower() else None
 
 
 def _required(properties: Mapping[str, Any], key: str) -> str:

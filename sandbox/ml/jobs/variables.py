@@ -38,7 +38,7 @@ def job_variables(
         "MLFLOW_EXPERIMENT_ID": str(private["experimentId"]),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "AZUREML_RUN_ID": job.name,
-        "AZUREML_ROOT_RUN_ID": str(private.get("parent") or job.name),
+        "AZUREML_ROOT_RUN_ID": str(private.get("root") or job.name),
         "AZUREML_ARM_SUBSCRIPTION": owner.subscription,
         "AZUREML_ARM_RESOURCEGROUP": owner.group,
         "AZUREML_ARM_WORKSPACE_NAME": workspace.name,

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 STD_LOG = "user_logs/std_log.txt"
 BUILD_LOG = "azureml-logs/20_image_build_log.txt"
+#: What azure-ai-ml streams of a pipeline and of a sweep.
+PIPELINE_LOG = "logs/azureml/executionlogs.txt"
+SWEEP_LOG = "azureml-logs/hyperdrive.txt"
+LOGS = (BUILD_LOG, STD_LOG, PIPELINE_LOG, SWEEP_LOG)
 #: Folders of the working directory that Azure uploads to the run, whatever the job's outputs are.
 _UPLOADED = ("outputs", "logs")
 
@@ -131,8 +135,12 @@ class Workdir:
             file = self.log(name)
             size = file.stat().st_size if file.exists() else 0
             if size != sent.get(name) and (size or name == STD_LOG):
-                await self._upload(file, self.artifact(name))
+                await self.keep_log(name)
                 sent[name] = size
+
+    async def keep_log(self, name: str) -> None:
+        """Upload one log as it is now."""
+        await self._upload(self.log(name), self.artifact(name))
 
     async def _upload(self, source: Path, location: Location) -> None:
         await asyncio.to_thread(upload, self._storage, source, location)
@@ -148,9 +156,9 @@ def run_path(job: str, name: str) -> str:
     return f"ExperimentRun/dcid.{job}/{name}"
 
 
-def default_output(job: str, name: str) -> str:
+def default_output(job: str, name: str, datastore: str = BLOB_STORE) -> str:
     """Where an output without an address of its own goes; azure-ai-ml looks there for it."""
-    return f"azureml://datastores/{BLOB_STORE}/paths/azureml/{job}/{name}/"
+    return f"azureml://datastores/{datastore}/paths/azureml/{job}/{name}/"
 
 
 def _arm_id(reference: str, workspace: Resource | None = None) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
+from sandbox.arm.access import check_linked
 from sandbox.arm.identity import resolve
 from sandbox.arm.model import Resource, View
 from sandbox.arm.operations import Operation
@@ -40,6 +41,7 @@ class Endpoints:
     async def put(self, call: Call) -> Response:
         """Replaces the whole endpoint: what the body leaves out, traffic included, is gone."""
         body = await call.body()
+        check_linked(call.sandbox, call.request.state.principal, body)
         before = call.arm.get(self._id(call))
         wanted = self._wanted(call, body, before)
         return self._write(call, wanted, before)
@@ -47,6 +49,7 @@ class Endpoints:
     async def patch(self, call: Call) -> Response:
         """Merges tags, identity, traffic and mirror traffic."""
         body = await call.body()
+        check_linked(call.sandbox, call.request.state.principal, body)
         before = self.find(call)
         given = body.get("properties") or {}
         unknown = sorted(

@@ -35,6 +35,8 @@ class Row:
     immutable    a change of these replaces the resource (the path's parameters always do)
     query        inputs that travel in the query string
     keep_unset   sub-resources that an update must not wipe when the program leaves them out
+    laid_out     an input named `properties` is one property among others: ARM's are laid out all the same
+    container    ARM wants `properties` even where there is nothing to put in
     singleton    exists with its parent: created by an update, and set to this body by a delete
     """
 
@@ -45,6 +47,8 @@ class Row:
     immutable: frozenset[str] = frozenset()
     query: frozenset[str] = frozenset()
     keep_unset: tuple[str, ...] = ()
+    laid_out: bool = False
+    container: bool = False
     singleton: Mapping[str, Any] | None = None
 
     @property
@@ -68,7 +72,7 @@ class Row:
     @cached_property
     def flattened(self) -> bool:
         """Whether the SDK lays the content of `properties` out among the inputs."""
-        return "properties" not in self.type.inputs
+        return self.laid_out or "properties" not in self.type.inputs
 
     def is_top(self, name: str) -> bool:
         """Whether ARM has this property beside `properties`."""

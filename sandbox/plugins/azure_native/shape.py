@@ -22,7 +22,7 @@ def request_body(row: Row, inputs: Mapping[str, Any]) -> dict[str, Any]:
         if name in inputs:
             target = top if row.is_top(name) else inner
             target[row.rename.get(name, name)] = to_arm(row.module, described.type, inputs[name])
-    if inner:
+    if inner or row.container:
         top["properties"] = inner
     return top
 
@@ -34,8 +34,10 @@ def outputs(row: Row, document: Mapping[str, Any], api_version: str) -> dict[str
     for name, described in row.type.outputs.items():
         source = document if row.is_top(name) else inner
         arm_name = row.rename.get(name, name)
-        if name == "properties" and row.flattened:
+        if name == "properties" and row.flattened and not row.laid_out:
             source = document
+        if not row.flattened and arm_name not in document:
+            source = inner  # a key vault's key: `properties` going in, laid out coming out
         if source.get(arm_name) is not None:
             result[name] = from_arm(row.module, described, source[arm_name])
     result["azureApiVersion"] = api_version

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from sandbox.plugins.azure_native.catalogue import (
     access,
     events,
+    features,
     machinelearning,
     monitoring,
     network,
@@ -23,7 +24,7 @@ from sandbox.plugins.azure_native.catalogue import (
 from sandbox.plugins.azure_native.row import NestedClass, Row
 
 _VERSIONED = re.compile(r"^azure-native:(\w+)(?:/(v\w+))?:(\w+)$")
-_MODULES = (workspace, storage, monitoring, machinelearning, access, events, network)
+_MODULES = (workspace, storage, monitoring, machinelearning, access, events, network, features)
 
 CATALOGUE: Mapping[str, Row] = {row.token: row for module in _MODULES for row in module.ROWS}
 NESTED: Mapping[tuple[str, str], NestedClass] = {
