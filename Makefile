@@ -31,13 +31,14 @@ sandbox: setup ## Start local Azure and say how to use it
 	@$(BIN)/rollout sandbox up
 
 test: setup lint browser kql ## Lint and all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest tests/e2e tests/azurite
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/components tests/contract tests/sandbox
 
 lint: $(STAMP) ## black, ruff, mypy, bandit
 	@$(BIN)/black --check --quiet . || { $(BIN)/black --check . ; exit 1; }
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/bandit --quiet --recursive --configfile pyproject.toml components contract demo load rollout policy sandbox training __main__.py
+	@$(BIN)/bandit --quiet --recursive --configfile pyproject.toml components contract demo functions load rollout policy sandbox training __main__.py
 	@echo "lint: clean"
 
 format: $(STAMP) ## Format and mend what can be
@@ -56,6 +57,8 @@ locks: $(STAMP) ## Lock requirements/*.in anew
 	  --no-emit-index-url --no-emit-find-links requirements/$$name.in -o requirements/$$name.txt; done
 	@for name in runtime sandbox; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links -c requirements/dev.txt requirements/$$name.in -o requirements/$$name.txt; done
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  -c requirements/dev.txt functions/requirements.in -o functions/requirements.txt
 
 kql: $(STAMP)
 	@$(BIN)/python tools/kql_check.py

@@ -9,8 +9,10 @@ from typing import Any
 import pulumi
 
 from components.base import Placement
+from components.cost.export import export_containers
 from components.cost.prices import price_book
 from components.events.topics import queued
+from components.gateway.subnet import gateway_subnet
 from components.network.private_endpoints import PrivateEndpoints, PrivateEndpointsArgs
 from components.network.reach import reach_of
 from components.network.vnet import FEATURE_ZONES, ZONES, Network, NetworkArgs
@@ -49,8 +51,11 @@ def build_foundation(settings: Settings, place: Placement, seen: Observability) 
     """Declare the stack's foundation."""
     network = None
     if settings.network.enabled:
+        unused = () if settings.functions.enabled else ("functions",)
         groups = (*ZONES, *(FEATURE_ZONES if settings.feature_store.enabled else ()))
-        network = Network("network", NetworkArgs(place=place, settings=settings.network, groups=groups))
+        uses = {"gateway": gateway_subnet(settings)}
+        args = NetworkArgs(place=place, settings=settings.network, unused=unused, groups=groups, uses=uses)
+        network = Network("network", args)
     encryption = _encryption(settings, place)
     storage = _storage(settings, place, encryption)
     workspace = _workspace(settings, place, storage, seen, encryption)
@@ -80,8 +85,8 @@ def _storage(settings: Settings, place: Placement, encryption: Encryption | None
     args = StorageArgs(
         place=place,
         settings=settings.storage,
-        queues=queued(settings.events),
-        containers=[store.container for store in settings.datastores.values()],
+        queues=queued(settings.events, deployed=settings.functions.deployed),
+        containers=[*(store.container for store in settings.datastores.values()), *export_containers(settings)],
         reach=reach_of(settings),
         key=encryption.key if encryption else None,
     )
@@ -124,7 +129,7 @@ def _private_endpoints(
     if network is None:
         return None
     targets: dict[str, pulumi.Input[str]] = {"blob": storage.account_id, "file": storage.account_id}
-    if queued(settings.events):
+    if queued(settings.events, deployed=settings.functions.deployed):
         targets["queue"] = storage.account_id
     targets |= {
         "vault": workspace.vault_id,

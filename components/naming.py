@@ -19,6 +19,10 @@ _HASH_LENGTH = 6
 #: The platform's own blob containers.
 JOURNAL = "rollout-journal"
 DEAD_LETTERS = "dead-letters"
+COST_EXPORTS = "cost-exports"
+#: Containers of the Functions app's own account.
+PACKAGES = "packages"
+HANDLED_EVENTS = "handled-events"
 
 
 class Scope(StrEnum):
@@ -74,10 +78,23 @@ RULES: dict[str, Rule] = {
         Rule("network security group", 1, 80, r"[A-Za-z0-9](?:[\w.-]*\w)?", "letters, digits, _ - ., starting with a letter or digit", Scope.GROUP),
         Rule("private endpoint", 2, 64, r"[A-Za-z0-9][\w.-]*\w", "letters, digits, _ - ., starting with a letter or digit", Scope.GROUP),
         Rule("model registry", 3, 33, r"[A-Za-z0-9][\w-]*", "letters, digits, hyphens and underscores, starting with a letter or digit", Scope.GLOBAL),
+        Rule("kubernetes cluster", 1, 63, r"[A-Za-z0-9](?:[\w-]*[A-Za-z0-9])?", "letters, digits, hyphens and underscores, a letter or digit at both ends", Scope.GROUP),
+        Rule("data collection rule", 3, 64, r"[A-Za-z0-9][\w.-]*[A-Za-z0-9]", "letters, digits, _ - ., a letter or digit at both ends", Scope.GROUP),
+        Rule("kubernetes namespace", 1, 63, r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?", "lower-case letters, digits and inner hyphens", Scope.PARENT),
         Rule("datastore", 1, 255, r"\w+", "letters, digits and underscores", Scope.PARENT, "_"),
+        Rule("function app plan", 1, 40, r"[A-Za-z0-9-]+", "letters, digits and hyphens", Scope.GROUP),
+        Rule("function app", 2, 32, r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?", "letters, digits and inner hyphens", Scope.GLOBAL),
         Rule("managed redis", 1, 60, r"[A-Za-z0-9](?:[A-Za-z0-9]|-(?=[A-Za-z0-9]))*", "letters, digits and single inner hyphens", Scope.REGION),
         Rule("load test", 1, 64, r"[A-Za-z0-9][\w-]*", "letters, digits, hyphens and underscores, starting with a letter or digit", Scope.GROUP),
+        Rule("front door profile", 1, 260, r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?", "letters, digits and inner hyphens", Scope.GROUP),
+        Rule("front door endpoint", 1, 46, r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?", "letters, digits and inner hyphens", Scope.GLOBAL),
+        Rule("firewall policy", 1, 128, r"[A-Za-z][A-Za-z0-9]*", "letters and digits, starting with a letter", Scope.GROUP, ""),
+        Rule("api management", 1, 50, r"[A-Za-z](?:[A-Za-z0-9-]*[A-Za-z0-9])?", _WORD, Scope.GLOBAL),
         Rule("budget", 1, 63, r"[\w-]+", "letters, digits, hyphens and underscores", Scope.GROUP),
+        Rule("cost export", 3, 24, r"[A-Za-z0-9-]+", "letters, digits and hyphens", Scope.GROUP),
+        Rule("automation account", 6, 50, _WORD_PATTERN, _WORD, Scope.GROUP),
+        Rule("runbook", 1, 63, r"[A-Za-z][\w-]*", "letters, digits, hyphens and underscores, starting with a letter", Scope.PARENT),
+        Rule("automation schedule", 1, 128, r"[^<>*%&:\\?.+/]*[^<>*%&:\\?.+/ ]", "anything but < > * % & : \\ ? . + /, no space at the end", Scope.PARENT),
     )
 }  # fmt: skip
 

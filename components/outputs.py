@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 
 from components.cost.prices import estimate
+from components.events.wiring import functions_document
 from components.foundation import foundation_outputs
+from components.gateway.build import Gateway
+from components.kubernetes.build import kubernetes_outputs
 from components.serving.settings import BatchEndpointSettings, EndpointSettings
 from components.settings import Settings
 from contract.outputs import StackOutputs
@@ -32,6 +35,7 @@ def document(settings: Settings, platform: Platform, project: str) -> dict[str, 
         "location": settings.location,
         **_parts(platform),
         **foundation_outputs(platform.foundation),
+        **kubernetes_outputs(settings, platform.kubernetes),
         "feature_store": platform.features.document() if platform.features else None,
         "load_testing": platform.load_testing.document() if platform.load_testing else None,
         "clusters": {
@@ -44,12 +48,31 @@ def document(settings: Settings, platform: Platform, project: str) -> dict[str, 
             }
             for name, cluster in settings.clusters.items()
         },
+        "gateway": _gateway(platform.gateway),
         "endpoints": {name: _endpoint(platform, name, each) for name, each in settings.endpoints.items()},
         "batch_endpoints": {
             name: _batch_endpoint(platform, name, each) for name, each in settings.batch_endpoints.items()
         },
         "gates": settings.gates.model_dump(mode="json"),
+        "functions": functions_document(settings, platform.functions),
         "cost": estimate(settings).model_dump(mode="json"),
+        "spending": platform.spending.outputs(),
+    }
+
+
+def _gateway(gateway: Gateway | None) -> dict[str, Any] | None:
+    if gateway is None:
+        return None
+    door, service = gateway.front_door, gateway.api_management
+    return {
+        "front_door_host": door.host_name,
+        "front_door_id": door.front_door_id,
+        "front_door_profile": door.profile_name,
+        "waf_policy_id": door.waf_policy_id,
+        "api_management_name": service.service_name,
+        "api_management_url": service.gateway_url,
+        "scoring_urls": gateway.scoring_urls,
+        "domain_token": door.domain_token,
     }
 
 
@@ -80,6 +103,9 @@ def _parts(platform: Platform) -> dict[str, Any]:
             "topic_name": events.topic_name,
             "topic_endpoint": events.topic_endpoint,
             "subscriptions": list(events.subscriptions),
+            "system_topic_name": events.system_topic_name,
+            "destinations": dict(events.destinations),
+            "dead_letter_container": storage.dead_letter_container,
         },
         "identity": {
             "client_ids": platform.identity.client_ids if platform.identity else {},
@@ -110,10 +136,12 @@ def _endpoint(platform: Platform, name: str, settings: EndpointSettings) -> dict
         "auth_mode": settings.auth_mode,
         "model_name": settings.model,
         "deployment": {
+            "compute": settings.compute,
             "instance_type": settings.instance_type,
             "instance_count": settings.instance_count,
             "max_concurrent_requests_per_instance": settings.max_concurrent_requests,
             "request_timeout_ms": settings.request_timeout_ms,
+            "resources": settings.resources.model_dump(mode="json") if settings.resources else None,
             "scale": settings.scale.model_dump(mode="json") if settings.scale else None,
         },
         "policy": settings.policy.model_dump(mode="json"),
@@ -157,7 +185,10 @@ def export(values: Mapping[str, Any]) -> None:
         "load_testing_name": (values["load_testing"] or {}).get("name", ""),
         "vnet_id": values["network"].get("vnet_id", ""),
         "batch_endpoint_names": {name: each["name"] for name, each in values["batch_endpoints"].items()},
+        "kubernetes_cluster_name": (values["kubernetes"] or {}).get("cluster_name", ""),
+        "kubernetes_compute_name": (values["kubernetes"] or {}).get("compute_name", ""),
         "cluster_names": sorted(values["clusters"]),
+        "gateway_urls": values["gateway"]["scoring_urls"] if values["gateway"] else {},
         "endpoint_names": {name: each["name"] for name, each in values["endpoints"].items()},
         "scoring_uris": {name: each["scoring_uri"] for name, each in values["endpoints"].items()},
         # known in a preview, where `rollout` is not: the policy pack reads it
@@ -166,6 +197,8 @@ def export(values: Mapping[str, Any]) -> None:
         },
         "monthly_cost_usd": values["cost"]["monthly_usd"],
         "monthly_budget_usd": values["cost"]["budget_usd"],
+        "cost_export_container": values["spending"]["export_container"],
+        "automation_account_name": values["spending"]["automation_account"],
     }
     for name, value in flat.items():
         pulumi.export(name, value)

@@ -9,13 +9,18 @@ import pulumi
 from components.base import Placement, standard_tags
 from components.compute.clusters import Clusters, ClustersArgs
 from components.config import names_of
-from components.cost.budget import Budget, BudgetArgs
+from components.cost.build import Spending, build_spending
+from components.cost.prices import estimate, over_budget
+from components.events.functions import Functions
 from components.events.topics import Events, EventsArgs
+from components.events.wiring import build_functions, drive_rollouts
 from components.feature_store.build import Features, FeaturesArgs, build_features, build_load_testing
 from components.feature_store.load_testing import LoadTesting
 from components.foundation import Foundation, build_foundation, lock_data
+from components.gateway.build import Gateway, build_gateway
 from components.identity.apps import Identity, IdentityArgs
 from components.identity.custom_roles import Where
+from components.kubernetes.build import Kubernetes, build_kubernetes, parts_of
 from components.observability.logs import Observability, ObservabilityArgs
 from components.observability.watch import Watch, Watched, WatchedEndpoint, build_watch
 from components.serving.batch import BatchEndpoint
@@ -38,36 +43,56 @@ class Platform:
     endpoints: dict[str, Endpoint]
     batch_endpoints: dict[str, BatchEndpoint]
     watch: Watch
+    spending: Spending
     events: Events
+    functions: Functions | None
     identity: Identity | None
+    gateway: Gateway | None
     foundation: Foundation
+    kubernetes: Kubernetes | None
     features: Features | None
     load_testing: LoadTesting | None
 
 
 def build(settings: Settings, project: str) -> Platform:
     """Declare everything that the stack has."""
+    if warning := over_budget(estimate(settings)):
+        pulumi.log.warn(warning)
     place = _place(settings, project)
     seen = Observability("observability", ObservabilityArgs(place=place, logs=settings.logs, alerts=settings.alerts))
     foundation = build_foundation(settings, place, seen)
     storage, workspace = foundation.storage, foundation.workspace
-    if settings.budget.enabled:
-        Budget("budget", BudgetArgs(place=place, settings=settings.budget, action_group_id=seen.action_group_id))
     clusters = _clusters(settings, place, foundation)
-    serving = build_serving(settings, place, foundation, seen)
+    kubernetes = build_kubernetes(settings, place, foundation, seen)
+    aks = kubernetes.cluster.cluster_id if kubernetes else None
+    spending = build_spending(settings, place, seen, foundation, kubernetes_id=aks)
+    serving = build_serving(settings, place, foundation, seen, kubernetes)
+    functions = build_functions(settings, place, foundation, seen)
     events = Events(
         "events",
-        EventsArgs(place=place, settings=settings.events, workspace_id=workspace.workspace_id, storage=storage),
+        EventsArgs(
+            place=place,
+            settings=settings.events,
+            workspace_id=workspace.workspace_id,
+            storage=storage,
+            app_id=functions.app_id if functions and settings.functions.deployed else None,
+        ),
     )
-    identity = _identity(settings, place, foundation, events, serving.online)
+    identity = _identity(settings, place, foundation, events, serving.online, seen)
+    drive_rollouts(settings, functions, identity)
     features = build_features(
         settings,
         FeaturesArgs(place=place, foundation=foundation, seen=seen, clusters=clusters, endpoints=serving.online),
     )
-    watch = _watch(settings, place, seen, foundation, serving.online, events)
-    below = [events, identity, clusters, *watch.below_data, *serving.online.values()]
+    watched = _watched(settings, place, foundation, serving.online, events, kubernetes)
+    watch = build_watch(settings, place, seen, watched)
+    gateway = build_gateway(settings, place, foundation, seen, serving.online, identity)
+    below = [events, functions, identity, clusters, *parts_of(kubernetes), *watch.below_data, *serving.online.values()]
+    below += spending.parts
     if features:
         below += features.components
+    if gateway:
+        below += gateway.components
     lock_data(settings, place, foundation, seen, after=below, more=features.holds_data if features else None)
     return Platform(
         place=place,
@@ -78,9 +103,13 @@ def build(settings: Settings, project: str) -> Platform:
         endpoints=serving.online,
         batch_endpoints=serving.batch,
         watch=watch,
+        spending=spending,
         events=events,
+        functions=functions,
         identity=identity,
+        gateway=gateway,
         foundation=foundation,
+        kubernetes=kubernetes,
         features=features,
         load_testing=build_load_testing(settings, place, serving.online),
     )
@@ -128,15 +157,16 @@ def _clusters(settings: Settings, place: Placement, foundation: Foundation) -> C
     return Clusters("cluster", args)
 
 
-def _watch(
+def _watched(
     settings: Settings,
     place: Placement,
-    seen: Observability,
     foundation: Foundation,
     endpoints: dict[str, Endpoint],
     events: Events,
-) -> Watch:
-    watched = Watched(
+    kubernetes: Kubernetes | None,
+) -> Watched:
+    """Azure has no metrics and no traffic log of Kubernetes endpoints, so only the others are watched by those."""
+    return Watched(
         endpoints={
             use_case: WatchedEndpoint(
                 name=settings.endpoints[use_case].name or place.names.endpoint(use_case),
@@ -144,18 +174,24 @@ def _watch(
                 address=each.scoring_uri,
             )
             for use_case, each in endpoints.items()
+            if settings.endpoints[use_case].compute == "managed"
         },
         workspace_id=foundation.workspace.workspace_id,
         storage_id=foundation.storage.account_id,
         vault_id=foundation.workspace.vault_id,
         registry_id=foundation.workspace.registry_id,
         topic_id=events.topic_id,
+        kubernetes_id=kubernetes.cluster.cluster_id if kubernetes else None,
     )
-    return build_watch(settings, place, seen, watched)
 
 
 def _identity(
-    settings: Settings, place: Placement, foundation: Foundation, events: Events, endpoints: dict[str, Endpoint]
+    settings: Settings,
+    place: Placement,
+    foundation: Foundation,
+    events: Events,
+    endpoints: dict[str, Endpoint],
+    seen: Observability,
 ) -> Identity | None:
     if not settings.identity.enabled:
         return None
@@ -166,12 +202,15 @@ def _identity(
         Where.WORKSPACE: foundation.workspace.workspace_id,
         Where.JOURNAL: journal,
         Where.TOPIC: events.topic_id,
+        Where.LOGS: seen.log_analytics_id,
     }
     args = IdentityArgs(
         place=place,
         settings=settings.identity,
         scopes=scopes,
         endpoint_identities={use_case: each.identity.id for use_case, each in endpoints.items()},
-        scales=any(each.scale for each in settings.endpoints.values()),
+        scales=any(each.scale and each.compute == "managed" for each in settings.endpoints.values()),
+        scores_by_identity=any(each.auth_mode == "AADToken" for each in settings.endpoints.values()),
+        on_cluster=any(each.compute == "kubernetes" for each in settings.endpoints.values()),
     )
     return Identity("identity", args)

@@ -11,11 +11,13 @@ from pydantic import BeforeValidator, Field
 
 from components.compute.settings import ClusterSettings
 from components.config_errors import snake_keys
-from components.cost.settings import BudgetSettings, UsageSettings
-from components.events.settings import EventSettings
+from components.cost.settings import BudgetSettings, CostExportSettings, OffHoursSettings, UsageSettings
+from components.events.settings import EventSettings, FunctionSettings
 from components.feature_store.settings import FeatureStoreSettings, LoadTestingSettings
 from components.fields import Block, Word, one_of
+from components.gateway.settings import GatewaySettings
 from components.identity.settings import IdentitySettings
+from components.kubernetes.settings import KubernetesSettings
 from components.network.settings import NetworkSettings
 from components.observability.settings import (
     AlertSettings,
@@ -71,6 +73,7 @@ class Settings(Block):
     registry: RegistrySettings = RegistrySettings()
     logs: LogSettings = LogSettings()
     clusters: dict[Word, ClusterSettings] = Field(default_factory=dict, description="by name")
+    kubernetes: KubernetesSettings = KubernetesSettings()
     endpoints: dict[Word, EndpointSettings] = Field(min_length=1, description="by use case")
     batch_endpoints: dict[Word, BatchEndpointSettings] = Field(
         default_factory=dict, description="by use case: endpoints that score files"
@@ -83,6 +86,10 @@ class Settings(Block):
     availability_test: AvailabilityTestSettings = AvailabilityTestSettings()
     dashboards: DashboardSettings = DashboardSettings()
     budget: BudgetSettings
+    cost_export: CostExportSettings = CostExportSettings()
+    off_hours: OffHoursSettings = OffHoursSettings()
     events: EventSettings = EventSettings()
+    functions: FunctionSettings = FunctionSettings()
+    gateway: GatewaySettings = GatewaySettings()
     identity: IdentitySettings = IdentitySettings()
     usage: UsageSettings = UsageSettings()

@@ -6,7 +6,11 @@ from collections.abc import Iterator
 
 from components import naming
 from components.config_errors import Problem, missing
+from components.cost.problems import problems_of_cost
+from components.events.problems import problems_of_events
 from components.feature_store.problems import problems_of_features
+from components.gateway.problems import problems_of_gateway
+from components.kubernetes.problems import problems_of_kubernetes
 from components.network.problems import problems_of_network
 from components.observability.problems import problems_of_observability
 from components.serving.problems import problems_of_serving
@@ -22,9 +26,13 @@ def problems_of(settings: Settings) -> list[Problem]:
         *_secrets(settings),
         *_gates(settings),
         *problems_of_network(settings),
+        *problems_of_cost(settings),
+        *problems_of_kubernetes(settings),
+        *problems_of_events(settings),
         *problems_of_observability(settings),
         *problems_of_serving(settings),
         *problems_of_features(settings),
+        *problems_of_gateway(settings),
     ]
     if settings.environment == "prod":
         found += [*_prod_endpoints(settings), *_prod_platform(settings)]

@@ -50,6 +50,29 @@ class Events(_Frozen):
     topic_name: str = Field(description="the topic that `rollout` publishes to")
     topic_endpoint: str = Field(description="https URL that events are sent to")
     subscriptions: tuple[str, ...] = Field(default=(), description="names, in order")
+    system_topic_name: str = Field(default="", description="Azure ML's own events of the workspace")
+    destinations: dict[str, Literal["function", "queue", "webhook"]] = Field(
+        default_factory=dict, description="where events go, by subscription"
+    )
+    dead_letter_container: str = Field(
+        default="", description="what could not be delivered; in the workspace's storage"
+    )
+
+
+class Functions(_Frozen):
+    """The Functions app that handles events. No secret is among them."""
+
+    app_name: str = Field(description="the site's name")
+    app_id: str = Field(description="ARM id of the site")
+    host_name: str = Field(
+        description="public name of the site; only Event Grid gets an answer where the stack is private"
+    )
+    principal_id: str = Field(description="object id of its managed identity")
+    deployed: bool = Field(description="whether subscriptions go to its functions already")
+    delivery: Literal["none", "github", "webhook"] = Field(description="who is told of a registered model")
+    packages_url: str = Field(description="https URL of the container that holds its code")
+    vault_name: str = Field(description="key vault that its secrets are put into")
+    secret_names: tuple[str, ...] = Field(description="secrets that people put, by name")
 
 
 class Identity(_Frozen):
@@ -59,12 +82,37 @@ class Identity(_Frozen):
     role_ids: dict[str, str] = Field(default_factory=dict, description="role definition ids, by role")
 
 
+class Gateway(_Frozen):
+    """The public door to the endpoints. Rollouts go to the endpoints themselves, never through it."""
+
+    front_door_host: str = Field(description="what callers resolve")
+    front_door_id: str = Field(description="what Front Door writes into X-Azure-FDID")
+    front_door_profile: str = Field(description="Front Door's name in Azure")
+    waf_policy_id: str = Field(description="ARM id of the firewall policy")
+    api_management_name: str = Field(description="the service's name in Azure")
+    api_management_url: str = Field(description="https; answers Front Door only")
+    scoring_urls: dict[str, str] = Field(description="by use case: what callers post to")
+    domain_token: str | None = Field(
+        default=None, description="for the TXT record _dnsauth of your own host name; none: Azure's host name"
+    )
+
+
 class Cluster(_Frozen):
     name: str = Field(description="the compute's name")
     vm_size: str = Field(description="Azure's name of the machine size")
     tier: Literal["Dedicated", "LowPriority"] = Field(description="low priority is cheaper and may be evicted")
     min_nodes: int = Field(description="nodes that are always on; 0: none when idle")
     max_nodes: int = Field(description="most nodes at a time")
+
+
+class PodResources(_Frozen):
+    """What a pod of a Kubernetes deployment asks for, and the most it gets. Kubernetes' own units."""
+
+    cpu: str = Field(pattern=r"^(\d+m|\d+(\.\d+)?)$", description="cores asked for, e.g. 1 or 500m")
+    memory: str = Field(pattern=r"^\d+(Mi|Gi)$", description="memory asked for, e.g. 2Gi")
+    cpu_limit: str | None = Field(default=None, pattern=r"^(\d+m|\d+(\.\d+)?)$", description="most cores")
+    memory_limit: str | None = Field(default=None, pattern=r"^\d+(Mi|Gi)$", description="most memory")
+    gpus: int = Field(default=0, ge=0, le=8, description="GPUs; needs both limits")
 
 
 class Scale(_Frozen):
@@ -79,12 +127,16 @@ class Scale(_Frozen):
 class Deployment(_Frozen):
     """What a new deployment of the endpoint is made of, unless a run overrides it."""
 
-    instance_type: str = Field(description="Azure's name of the machine size")
-    instance_count: int = Field(ge=1, description="machines")
+    compute: Literal["managed", "kubernetes"] = Field(
+        default="managed", description="Azure's own machines, or pods of the endpoint's attached cluster"
+    )
+    instance_type: str = Field(description="Azure's name of the machine size; on Kubernetes, of the instance type")
+    instance_count: int = Field(ge=1, description="machines, or pods")
     max_concurrent_requests_per_instance: int = Field(
         default=1, ge=1, description="requests that one machine takes at a time"
     )
     request_timeout_ms: int = Field(default=5000, ge=1, le=180_000, description="how long a request may take")
+    resources: PodResources | None = Field(default=None, description="Kubernetes only; none: the instance type's")
     scale: Scale | None = Field(default=None, description="machines follow the load; none: instance_count stays")
 
 
@@ -100,6 +152,27 @@ class Endpoint(_Frozen):
     model_name: str = Field(description="the registered model that it serves")
     deployment: Deployment = Field(description="what a new deployment is made of")
     policy: RolloutPolicy = Field(description="how traffic may move")
+
+
+class KubernetesPool(_Frozen):
+    """A pool of nodes."""
+
+    vm_size: str = Field(description="machine size")
+    min_nodes: int = Field(description="fewest nodes")
+    max_nodes: int = Field(description="most nodes")
+
+
+class Kubernetes(_Frozen):
+    """The AKS cluster that is attached to the workspace."""
+
+    cluster_name: str = Field(description="the cluster's name in Azure")
+    cluster_id: str = Field(description="its ARM id")
+    oidc_issuer_url: str = Field(description="issuer of the pods' tokens, for federated credentials")
+    compute_name: str = Field(description="the attached compute's name in the workspace")
+    compute_id: str = Field(description="the attached compute's ARM id")
+    namespace: str = Field(description="Kubernetes namespace of models and jobs")
+    pools: dict[str, KubernetesPool] = Field(default_factory=dict, description="by name: system, user, gpu")
+    instance_types: tuple[str, ...] = Field(default=(), description="names that a deployment may ask for")
 
 
 class BatchDeployment(_Frozen):
@@ -162,19 +235,19 @@ class Encryption(_Frozen):
 class FeatureStore(_Frozen):
     """Where features are defined and kept. Redis takes TLS only, and Entra tokens of the stack's identities."""
 
-    name: str
-    id: str
-    offline_container_id: str
-    online_database_id: str
-    online_host: str
-    online_port: int
+    name: str = Field(description="the feature store's name")
+    id: str = Field(description="its ARM id")
+    offline_container_id: str = Field(description="ARM id of the container with the offline store")
+    online_database_id: str = Field(description="ARM id of the Redis database of the online store; none: there is none")
+    online_host: str = Field(description="where the online store answers; none: there is none")
+    online_port: int = Field(description="its TLS port; none: there is none")
 
 
 class LoadTesting(_Frozen):
     """Azure Load Testing."""
 
-    name: str
-    id: str
+    name: str = Field(description="the load testing resource's name")
+    id: str = Field(description="its ARM id")
     data_plane_uri: str = Field(description="host of its own API")
 
 
@@ -182,12 +255,25 @@ class CostLine(_Frozen):
     component: str = Field(description="what costs")
     monthly_usd: float = Field(ge=0, description="estimate at the stack's settings")
     basis: str = Field(description="what the figure assumes: SKU, hours, count")
+    plan_usd: float | None = Field(default=None, ge=0, description="what the project's plan says of it, where it does")
+    parking_saves_usd: float = Field(default=0.0, ge=0, description="what parking it in the off hours takes off")
 
 
 class Cost(_Frozen):
     monthly_usd: float = Field(ge=0, description="estimate of all lines")
     budget_usd: float = Field(gt=0, description="the stack's budget")
     lines: tuple[CostLine, ...] = Field(description="by component")
+    parked_hours: float = Field(default=0.0, ge=0, description="hours a month outside the working hours")
+
+
+class Spending(_Frozen):
+    """Where the stack's real costs are written to, and what saves some of them. Empty: switched off."""
+
+    export_name: str = Field(default="", description="the daily export of Cost Management")
+    export_container: str = Field(default="", description="container of the storage account that its CSV goes to")
+    automation_account: str = Field(default="", description="runs the off-hours runbook")
+    runbook: str = Field(default="", description="the off-hours runbook")
+    schedules: dict[str, str] = Field(default_factory=dict, description="schedule names: off, on")
 
 
 class StackOutputs(_Frozen):
@@ -209,11 +295,15 @@ class StackOutputs(_Frozen):
     endpoints: dict[str, Endpoint] = Field(description="by use case, e.g. 'churn'")
     batch_endpoints: dict[str, BatchEndpoint] = Field(default_factory=dict, description="by use case")
     identity: Identity = Field(default=Identity(), description="who signs in")
+    kubernetes: Kubernetes | None = Field(default=None, description="none: the stack has no cluster")
     network: Network = Field(default=Network(), description="network")
     container_registry: Registry | None = Field(default=None, description="images")
+    functions: Functions | None = Field(default=None, description="none: the stack has no Functions app")
     model_registry: ModelRegistry | None = Field(default=None, description="none: this stack uses none")
     feature_store: FeatureStore | None = Field(default=None, description="none: this stack has none")
     load_testing: LoadTesting | None = Field(default=None, description="none: this stack has none")
     encryption: Encryption | None = Field(default=None, description="none: Azure's own keys")
+    gateway: Gateway | None = Field(default=None, description="none: the stack has no gateway")
     gates: Gates = Field(description="lowest metrics")
     cost: Cost = Field(description="estimate")
+    spending: Spending = Field(default=Spending(), description="real costs, and what saves some")

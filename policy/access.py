@@ -64,6 +64,18 @@ def client_secrets(type_: str, props: Mapping[str, Any], environment: str) -> It
         yield "passwords are set; use a federated credential"
 
 
+def gateway_secrets(type_: str, props: Mapping[str, Any], environment: str) -> Iterator[str]:
+    """API Management's keys and secret values are no plain text in the state; best they stay in a vault."""
+    if type_ == "apimanagement:Subscription":
+        for name in ("primaryKey", "secondaryKey"):
+            if isinstance(at(props, name), str):
+                yield f"{name} is plain text; leave it out, or give it as a Pulumi secret"
+    if type_ == "apimanagement:NamedValue" and isinstance(at(props, "value"), str):
+        looks = _SECRET_NAME.search(str(at(props, "displayName"))) or _SECRET_VALUE.search(at(props, "value"))
+        if at(props, "secret") is True or looks:
+            yield "value is plain text; use keyVault, or a Pulumi secret with secret: true"
+
+
 def secret_outputs(resources: Sequence[Resource]) -> Iterator[Finding]:
     """What the stack exports in plain text is no secret."""
     for stack in resources:
@@ -95,5 +107,10 @@ RULES = (
     ResourceRule(name="no-owner-role", description="No assignment of Owner.", check=owner),
     ResourceRule(name="no-wildcard-actions", description="Custom roles name their actions.", check=wildcard_actions),
     ResourceRule(name="no-client-secrets", description="Applications have no client secret.", check=client_secrets),
+    ResourceRule(
+        name="no-plain-gateway-keys",
+        description="API Management's secrets are marked or in a vault.",
+        check=gateway_secrets,
+    ),
     StackRule(name="no-plain-secrets", description="Outputs hold no secret in plain text.", check=secret_outputs),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from policy.model import ResourceRule, at, known_and_not, listed
+from policy.model import UNKNOWN, ResourceRule, at, known_and_not, listed
 
 _PUBLIC_ACCESS = {
     "storage:StorageAccount": "publicNetworkAccess",
@@ -29,6 +29,11 @@ _LOCAL_AUTH = {
     "containerservice:ManagedCluster": ("disableLocalAccounts", (True,)),
     "automation:AutomationAccount": ("disableLocalAuth", (True,)),
 }
+_APIM_SECURITY = "Microsoft.WindowsAzure.ApiManagement.Gateway.Security"
+#: What a classic tier has to switch off by name. The v2 tiers don't have these protocols.
+_OLD_PROTOCOLS = tuple(
+    f"{_APIM_SECURITY}{side}.Protocols.{each}" for side in ("", ".Backend") for each in ("Ssl30", "Tls10", "Tls11")
+)
 _ANYWHERE = ("*", "0.0.0.0/0", "Internet", "::/0")
 _ADMIN_PORTS = ("*", "22", "3389")
 
@@ -58,12 +63,56 @@ def tls(type_: str, props: Mapping[str, Any], environment: str) -> Iterator[str]
         yield f"{https} is {at(props, https)!r}; set it to true"
 
 
+def gateway_tls(type_: str, props: Mapping[str, Any], environment: str) -> Iterator[str]:
+    """Front Door takes https of 1.2 or newer and no http; API Management has older protocols switched off."""
+    if type_ == "cdn:AFDCustomDomain":
+        version = at(props, "tlsSettings.minimumTlsVersion")
+        if known_and_not(version, "TLS12", "TLS13"):
+            yield f"tlsSettings.minimumTlsVersion is {version!r}; TLS12 or TLS13 is allowed"
+    if type_ == "cdn:Route":
+        if at(props, "forwardingProtocol") is not UNKNOWN and at(props, "forwardingProtocol") != "HttpsOnly":
+            yield f"forwardingProtocol is {at(props, 'forwardingProtocol')!r}; set it to 'HttpsOnly'"
+        if "Http" in listed(at(props, "supportedProtocols")):
+            yield "supportedProtocols has 'Http'; leave 'Https' alone"
+    if type_ == "apimanagement:ApiManagementService" and not str(at(props, "sku.name")).endswith("V2"):
+        given = at(props, "customProperties")
+        on = [each for each in _OLD_PROTOCOLS if _not_off(given, each)]
+        if given is not UNKNOWN and on:
+            yield f"old protocols are on: {', '.join(each.removeprefix(_APIM_SECURITY) for each in on)}; set them to 'False'"
+
+
+def _not_off(given: Any, name: str) -> bool:
+    value = given.get(name) if isinstance(given, Mapping) else None
+    return value is not UNKNOWN and str(value).lower() != "false"
+
+
+def firewall(type_: str, props: Mapping[str, Any], environment: str) -> Iterator[str]:
+    """A firewall that only watches stops nobody."""
+    if type_ != "frontdoor:Policy":
+        return
+    for path, wanted in (("policySettings.enabledState", "Enabled"), ("policySettings.mode", "Prevention")):
+        if known_and_not(at(props, path), wanted):
+            yield f"{path} is {at(props, path)!r}; set it to {wanted!r}"
+    sets = at(props, "managedRules.managedRuleSets")
+    kinds = {at(each, "ruleSetType") for each in listed(sets)}
+    if sets is not UNKNOWN and UNKNOWN not in kinds and "Microsoft_DefaultRuleSet" not in kinds:
+        yield "managedRules has no Microsoft_DefaultRuleSet; add it"
+
+
 def local_auth(type_: str, props: Mapping[str, Any], environment: str) -> Iterator[str]:
     """Entra identities only."""
     if type_ in _LOCAL_AUTH:
         path, allowed = _LOCAL_AUTH[type_]
         if known_and_not(at(props, path), *allowed):
             yield f"{path} is {at(props, path)!r}; set it to {str(allowed[0]).lower()}: Entra identities only"
+
+
+def publishing(type_: str, props: Mapping[str, Any], environment: str) -> Iterator[str]:
+    """Code comes from those who sign in, over TLS."""
+    if type_ == "web:WebApp" and known_and_not(at(props, "siteConfig.ftpsState"), "Disabled"):
+        yield f"siteConfig.ftpsState is {at(props, 'siteConfig.ftpsState')!r}; set it to 'Disabled'"
+    if type_ in ("web:WebAppScmAllowed", "web:WebAppFtpAllowed") and known_and_not(at(props, "allow"), False):
+        yield "allow is on: a password may publish code; set it to false"
 
 
 def account_keys(type_: str, props: Mapping[str, Any], environment: str) -> Iterator[str]:
@@ -138,12 +187,17 @@ RULES = (
         advisory_because="who the clients are is the use case's business; a public endpoint asks for a key or token",
     ),
     ResourceRule(name="tls-1-2", description="TLS 1.2 or newer, https only.", check=tls),
+    ResourceRule(name="gateway-tls", description="The gateway speaks TLS 1.2 or newer only.", check=gateway_tls),
+    ResourceRule(name="firewall-prevents", description="Prod's firewall blocks.", check=firewall, prod_only=True),
     ResourceRule(name="no-local-auth", description="No keys or passwords of the resource's own.", check=local_auth),
     ResourceRule(
         name="no-account-keys",
         description="Storage by identity, not by account key.",
         check=account_keys,
         advisory_because="Azure ML's own datastores go by account key unless the stack chooses identities",
+    ),
+    ResourceRule(
+        name="no-password-publishing", description="Code of apps comes by Entra identity only.", check=publishing
     ),
     ResourceRule(name="no-public-blobs", description="No anonymous reading of blobs.", check=public_blobs),
     ResourceRule(name="no-anonymous-pull", description="No anonymous pulling of images.", check=anonymous_pull),

@@ -15,12 +15,13 @@ _TAGGED = frozenset(
         "operationalinsights:Workspace", "applicationinsights:Component", "managedidentity:UserAssignedIdentity",
         "machinelearningservices:Workspace", "machinelearningservices:Compute",
         "machinelearningservices:OnlineEndpoint", "machinelearningservices:BatchEndpoint", "monitor:ActionGroup",
-        "monitor:MetricAlert", "monitor:ScheduledQueryRule", "monitor:ActivityLogAlert",
-        "monitor:AzureMonitorWorkspace", "operationalinsights:QueryPack", "applicationinsights:Workbook",
-        "applicationinsights:WebTest", "dashboard:Grafana", "eventgrid:Topic", "eventgrid:SystemTopic",
-        "network:VirtualNetwork",
-        "redisenterprise:RedisEnterprise", "loadtestservice:LoadTest",
-        "network:NetworkSecurityGroup", "network:PrivateEndpoint",
+        "monitor:MetricAlert", "monitor:ScheduledQueryRule", "eventgrid:Topic", "eventgrid:SystemTopic",
+        "network:VirtualNetwork", "network:NetworkSecurityGroup", "network:PrivateEndpoint", "web:AppServicePlan",
+        "web:WebApp", "monitor:ActivityLogAlert", "monitor:AzureMonitorWorkspace", "operationalinsights:QueryPack",
+        "applicationinsights:Workbook", "applicationinsights:WebTest", "dashboard:Grafana",
+        "redisenterprise:RedisEnterprise", "loadtestservice:LoadTest", "automation:AutomationAccount", "automation:Runbook",
+        "cdn:Profile", "cdn:AFDEndpoint", "frontdoor:Policy", "apimanagement:ApiManagementService",
+        "containerservice:ManagedCluster", "containerservice:AgentPool", "monitor:DataCollectionRule",
     }
 )  # fmt: skip
 LOG_DAYS = {"prod": 90}
@@ -45,11 +46,14 @@ def priced(type_: str, props: Mapping[str, Any], environment: str) -> Iterator[s
         "storage:StorageAccount": ("sku.name", tuple(book.storage_gb_month)),
         "containerregistry:Registry": ("sku.name", tuple(book.registry_day)),
         "redisenterprise:RedisEnterprise": ("sku.name", tuple(book.redis_hour)),
+        "apimanagement:ApiManagementService": ("sku.name", tuple(book.gateway.api_management_month)),
     }
     if type_ in checks:
         path, allowed = checks[type_]
         if known_and_not(at(props, path), *allowed, None):
             yield f"{path} {at(props, path)!r} is not in components/cost/prices.yaml; allowed: {', '.join(allowed)}"
+    if type_ == "containerservice:AgentPool" and known_and_not(at(props, "vmSize"), *book.virtual_machines):
+        yield f"vmSize {at(props, 'vmSize')!r} is not in components/cost/prices.yaml"
     if type_ == "containerservice:ManagedCluster":
         for pool in listed(at(props, "agentPoolProfiles")):
             if known_and_not(at(pool, "vmSize"), *book.virtual_machines):

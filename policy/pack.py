@@ -23,10 +23,10 @@ from pulumi_policy import (
 from pulumi_policy.deserialize import SPECIAL_SECRET_SIG, SPECIAL_SIG_KEY
 from pulumi_policy.proxy import UnknownValueError
 
-from policy import access, exposure, keeping, production
+from policy import access, exposure, keeping, kubernetes, production
 from policy.model import HIDDEN, UNKNOWN, Resource, ResourceRule, Rule, StackRule
 
-RULES: tuple[Rule, ...] = (*exposure.RULES, *access.RULES, *keeping.RULES, *production.RULES)
+RULES: tuple[Rule, ...] = (*exposure.RULES, *access.RULES, *keeping.RULES, *production.RULES, *kubernetes.RULES)
 ENVIRONMENTS = ("dev", "staging", "prod")
 
 

@@ -100,6 +100,18 @@ def private_endpoints(resources: Sequence[Resource]) -> Iterator[Finding]:
         yield Finding(f"no private endpoint for: {', '.join(missing)}")
 
 
+def firewall(resources: Sequence[Resource]) -> Iterator[Finding]:
+    """Every name of Front Door is behind a firewall."""
+    doors = _of(resources, "cdn:AFDEndpoint", "cdn:AFDCustomDomain")
+    guarded = [
+        listed(at(association, "domains"))
+        for each in _of(resources, "cdn:SecurityPolicy")
+        for association in listed(at(each.props, "parameters.associations"))
+    ]
+    if doors and sum(len(domains) for domains in guarded) < len(doors):
+        yield Finding("Front Door has a name without a firewall; add it to the security policy's domains")
+
+
 def lock(resources: Sequence[Resource]) -> Iterator[Finding]:
     """Nobody deletes prod in the portal."""
     levels = {at(each.props, "level") for each in _of(resources, *_LOCKS)}
@@ -128,6 +140,7 @@ RULES = (
         check=private_endpoints,
         prod_only=True,
     ),
+    StackRule(name="prod-firewall", description="Prod's Front Door is behind a firewall.", check=firewall, prod_only=True),
     StackRule(name="prod-lock", description="Prod has a lock.", check=lock, prod_only=True),
     StackRule(name="prod-protected", description="Prod's data is protected.", check=protected, prod_only=True),
 )  # fmt: skip

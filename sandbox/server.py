@@ -26,6 +26,7 @@ from sandbox.arm import app as arm
 from sandbox.arm.state import ArmState
 from sandbox.eventgrid import app as eventgrid
 from sandbox.eventgrid.state import EventGridState
+from sandbox.functions.state import FunctionsState
 from sandbox.graph import app as graph
 from sandbox.graph.state import GraphState
 from sandbox.kernel.connections import Connection
@@ -56,6 +57,7 @@ STATES: tuple[tuple[str, Callable[[Sandbox], Any]], ...] = (
     ("logs", LogsState),
     ("monitor", MonitorState),
     ("eventgrid", EventGridState),
+    ("functions", FunctionsState),
     ("ml", MlState),
 )
 #: The TLS ports and their apps. `arm` comes last: other services mount routes on it while they are made.

@@ -93,7 +93,8 @@ class Clusters(pulumi.ComponentResource):
                     ),
                 ),
             ),
-            tags=place.tags,
+            # what the off-hours runbook puts back in the morning
+            tags={**place.tags, "min-nodes": str(settings.min_nodes)},
             opts=pulumi.ResourceOptions.merge(
                 child(self, place, after=identity.ready),
                 # the name is the stack file's, so that the new one can't be made beside the old

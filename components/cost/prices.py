@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING, Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.events.costs import functions_lines
 from components.feature_store.costs import feature_lines
+from components.gateway.costs import gateway_lines
+from components.kubernetes.costs import kubernetes_lines
 from components.network.costs import model_registry_lines, network_lines
 from components.observability.costs import observability_lines
 from contract.outputs import Cost, CostLine
 
 if TYPE_CHECKING:
     from components.compute.settings import ClusterSettings
+    from components.cost.settings import OffHoursSettings
     from components.serving.settings import EndpointSettings
     from components.settings import Settings
 
@@ -55,6 +59,13 @@ class EventPrices(_Frozen):
     free_operations: int
 
 
+class FunctionPrices(_Frozen):
+    gb_second: Usd
+    free_gb_seconds: int
+    per_million_executions: Usd
+    free_executions: int
+
+
 class AlertPrices(_Frozen):
     metric_series_month: Usd
     log_query_month: dict[int, Usd]
@@ -74,10 +85,26 @@ class NetworkPrices(_Frozen):
     firewall_hour: dict[str, Usd]
 
 
+class AutomationPrices(_Frozen):
+    job_minute: Usd
+    free_job_minutes: int
+
+
+class KubernetesPrices(_Frozen):
+    tier_hour: dict[str, Usd]
+    defender_vcpu_month: Usd
+
+
 class LoadTestingPrices(_Frozen):
     resource_month: Usd
     included_hours: float
     virtual_user_hour: Usd
+
+
+class GatewayPrices(_Frozen):
+    front_door_month: Usd
+    front_door_per_10k_requests: Usd
+    api_management_month: dict[str, Usd]
 
 
 class PriceBook(_Frozen):
@@ -92,12 +119,16 @@ class PriceBook(_Frozen):
     storage_gb_month: dict[str, Usd]
     registry_day: dict[str, Usd]
     network: NetworkPrices
+    kubernetes: KubernetesPrices
     redis_hour: dict[str, Usd]
     load_testing: LoadTestingPrices
+    gateway: GatewayPrices
     key_vault_per_10k_operations: Usd
     log_analytics: LogPrices
     event_grid: EventPrices
+    functions: FunctionPrices
     alerts: AlertPrices
+    automation: AutomationPrices
     grafana: GrafanaPrices
 
     def cluster_hourly(self, size: str, tier: str) -> float:
@@ -122,39 +153,80 @@ def training_sizes() -> tuple[str, ...]:
     return tuple(sorted(name for name, size in price_book().virtual_machines.items() if size.training))
 
 
+def node_sizes() -> tuple[str, ...]:
+    """Machine sizes that a Kubernetes node may have."""
+    return tuple(sorted(price_book().virtual_machines))
+
+
 def estimate(settings: Settings, book: PriceBook | None = None) -> Cost:
     """The stack's monthly cost, line by line; each line says what it assumes."""
     book = book or price_book()
     lines: list[CostLine] = []
     for use_case, endpoint in settings.endpoints.items():
-        lines += _endpoint(use_case, endpoint, settings.usage.releases_per_month, book)
+        lines += _endpoint(use_case, endpoint, settings, book)
     lines += [_cluster(name, cluster, book) for name, cluster in settings.clusters.items()]
     lines += [_storage(settings, book), _registry(settings, book), _key_vault(settings, book)]
     lines += [*observability_lines(settings, book), _events(settings, book)]
-    lines += [*network_lines(settings, book), *model_registry_lines(settings, book)]
+    lines += [*network_lines(settings, book), *model_registry_lines(settings, book), *gateway_lines(settings, book)]
+    lines += _automation(settings, book)
+    lines += kubernetes_lines(settings, book)
+    lines += functions_lines(settings, book)
     lines += feature_lines(settings, book)
     return Cost(
         monthly_usd=round(sum(line.monthly_usd for line in lines), 2),
         budget_usd=settings.budget.monthly_usd,
         lines=tuple(lines),
+        parked_hours=round(_parked_hours(settings.off_hours, book), 1),
     )
 
 
-def _line(component: str, usd: float, basis: str) -> CostLine:
-    return CostLine(component=component, monthly_usd=round(usd, 2), basis=basis)
+def over_budget(cost: Cost) -> str | None:
+    """A warning that names the dearest lines; None while the estimate is within the budget."""
+    if cost.monthly_usd <= cost.budget_usd:
+        return None
+    dearest = sorted(cost.lines, key=lambda line: -line.monthly_usd)[:3]
+    named = ", ".join(f"{line.component} {line.monthly_usd:,.0f}" for line in dearest)
+    return (
+        f"estimated {cost.monthly_usd:,.0f} USD a month, {cost.monthly_usd / cost.budget_usd:.0%} of the budget of"
+        f" {cost.budget_usd:,.0f}; dearest: {named}. Raise `budget.monthlyUsd`, or switch something off"
+    )
 
 
-def _endpoint(use_case: str, endpoint: EndpointSettings, releases: float, book: PriceBook) -> list[CostLine]:
+def _line(component: str, usd: float, basis: str, **more: float) -> CostLine:
+    return CostLine(component=component, monthly_usd=round(usd, 2), basis=basis, **more)
+
+
+def _parked_hours(off: OffHoursSettings, book: PriceBook) -> float:
+    """Hours a month from `stopAt` to `startAt` of weekdays; nobody starts anything between Friday evening and Monday."""
+    stop, start = (int(at[:2]) + int(at[3:]) / 60 for at in (off.stop_at, off.start_at))
+    nights = 5 * ((start - stop) % 24)
+    return (nights + (48 if stop > start else 0)) / (7 * 24) * book.hours_per_month
+
+
+def _endpoint(use_case: str, endpoint: EndpointSettings, settings: Settings, book: PriceBook) -> list[CostLine]:
+    """The plan's figure is kept beside: it takes endpoints outside prod for low-priority machines (docs/adr/0003)."""
+    if endpoint.compute == "kubernetes":
+        pods = f"{endpoint.instance_count} pod(s) of {endpoint.instance_type}"
+        return [_line(f"endpoint {use_case}", 0.0, f"{pods} on the cluster's nodes, which `kubernetes` counts")]
+    releases = settings.usage.releases_per_month
     size = book.virtual_machines[endpoint.instance_type]
-    hourly, term = size.hourly, "pay as you go"
+    hourly, term, saved = size.hourly, "pay as you go", _parked_hours(settings.off_hours, book)
     if endpoint.reserved and size.reserved_1y_hourly is not None:
-        hourly, term = size.reserved_1y_hourly, "1-year reservation"
+        # a reservation is paid for whether it is used or not
+        hourly, term, saved = size.reserved_1y_hourly, "1-year reservation", 0.0
+    planned = hourly if settings.environment == "prod" else size.hourly * (1 - book.low_priority_discount)
     machines = f"{endpoint.instance_count} x {endpoint.instance_type}"
     live = endpoint.instance_count * hourly * book.hours_per_month
     overlap_hours = endpoint.policy.keep_blue_hours + endpoint.policy.bake_minutes * len(endpoint.policy.steps) / 60
     overlap = endpoint.instance_count * size.hourly * overlap_hours * releases
     return [
-        _line(f"endpoint {use_case}", live, f"{machines}, {book.hours_per_month} h at {hourly:g} USD ({term}); no low-priority tier"),
+        _line(
+            f"endpoint {use_case}",
+            live,
+            f"{machines}, {book.hours_per_month} h at {hourly:g} USD ({term}); no low-priority tier",
+            plan_usd=round(endpoint.instance_count * planned * book.hours_per_month, 2),
+            parking_saves_usd=round(endpoint.instance_count * hourly * saved, 2),
+        ),
         _line(
             f"endpoint {use_case}, second deployment",
             overlap,
@@ -196,3 +268,12 @@ def _events(settings: Settings, book: PriceBook) -> CostLine:
     return _line(
         "event grid", usd, f"{settings.usage.events:,} operations, first {book.event_grid.free_operations:,} free"
     )
+
+
+def _automation(settings: Settings, book: PriceBook) -> list[CostLine]:
+    if not settings.off_hours.enabled:
+        return []
+    minutes, prices = 2 * 22 * 2, book.automation
+    usd = max(0, minutes - prices.free_job_minutes) * prices.job_minute
+    basis = f"{minutes} job minutes, first {prices.free_job_minutes} free; list, unverified"
+    return [_line("automation", usd, basis)]

@@ -8,8 +8,18 @@ from dataclasses import dataclass, field
 import pulumi
 
 from components.base import Placement, child
-from components.identity.custom_roles import CUSTOM_ROLES, OPERATOR, PREVIEWER, READER, SCALER, CustomRole, Where
-from components.identity.define import define
+from components.identity.custom_roles import (
+    CUSTOM_ROLES,
+    LOG_READER,
+    OPERATOR,
+    PREVIEWER,
+    READER,
+    SCALER,
+    SCORER,
+    CustomRole,
+    Where,
+)
+from components.identity.define import Defined, define
 from components.identity.settings import IdentitySettings
 
 #: What Entra ID asks of a token that is exchanged.
@@ -27,6 +37,10 @@ class IdentityArgs:
     endpoint_identities: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     #: Some endpoint's deployments scale.
     scales: bool = False
+    #: Whether an endpoint asks for Entra tokens: then the operator's smoke tests need a role to score.
+    scores_by_identity: bool = False
+    #: Some endpoint is on the cluster.
+    on_cluster: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,26 +53,33 @@ class Trust:
 
 
 class Identity(pulumi.ComponentResource):
-    """Three custom roles and two apps: `operator` runs rollouts, `previewer` runs `pulumi preview` on pull requests.
+    """The custom roles and two apps: `operator` runs rollouts, `previewer` runs `pulumi preview` on pull requests.
 
     Outputs: `client_ids` (by app), `role_ids` (role definition ids, by role).
     """
 
     client_ids: dict[str, pulumi.Output[str]]
     role_ids: dict[str, str]
+    #: For those that assign them elsewhere.
+    roles: dict[str, Defined]
 
     def __init__(self, name: str, args: IdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("rollouts:platform:Identity", name, None, opts)
         self._name, self._args = name, args
-        roles = (*CUSTOM_ROLES, SCALER) if args.scales else CUSTOM_ROLES
-        self._roles = {role: define(f"{name}-{role.key}", role, parent=self, place=args.place) for role in roles}
-        self.role_ids = {role.key: defined.id for role, defined in self._roles.items()}
+        asked = ((SCALER, args.scales), (SCORER, args.scores_by_identity), (LOG_READER, args.on_cluster))
+        roles = (*CUSTOM_ROLES, *(role for role, wanted in asked if wanted))
+        self.roles = {role.key: define(f"{name}-{role.key}", role, parent=self, place=args.place) for role in roles}
+        self.role_ids = {key: defined.id for key, defined in self.roles.items()}
         self.client_ids = {}
         self._build_app("operator", OPERATOR, operator_trusts(args.settings))
         self._build_app("previewer", PREVIEWER, previewer_trusts(args.settings))
         for group in args.settings.readers:
             self._assign(f"reader-{group}", READER, group, "Group")
         self.register_outputs({"client_ids": self.client_ids, "role_ids": self.role_ids})
+
+    def let(self, who: str, role: CustomRole, principal_id: pulumi.Input[str]) -> None:
+        """Give a managed identity of the platform one of the roles, where the role is assigned."""
+        self._assign(who, role, principal_id, "ServicePrincipal")
 
     def _build_app(self, app: str, role: CustomRole, trusts: tuple[Trust, ...]) -> None:
         """Nobody to trust, no app."""
@@ -95,8 +116,9 @@ class Identity(pulumi.ComponentResource):
                 self._assign_at(
                     f"{app}-at-identity-{use_case}", role, principal.object_id, "ServicePrincipal", identity
                 )
-            if SCALER in self._roles:
-                self._assign(f"{app}-scaling", SCALER, principal.object_id, "ServicePrincipal")
+            for also, suffix in ((SCALER, "scaling"), (SCORER, "scoring"), (LOG_READER, "requests")):
+                if also.key in self.roles:
+                    self._assign(f"{app}-{suffix}", also, principal.object_id, "ServicePrincipal")
 
     def _assign(self, who: str, role: CustomRole, principal_id: pulumi.Input[str], kind: str) -> None:
         for where in role.assigned:
@@ -105,7 +127,7 @@ class Identity(pulumi.ComponentResource):
     def _assign_at(
         self, what: str, role: CustomRole, principal_id: pulumi.Input[str], kind: str, scope: pulumi.Input[str]
     ) -> None:
-        self._roles[role].assign(f"{self._name}-{what}", to=principal_id, scope=scope, parent=self, kind=kind)
+        self.roles[role.key].assign(f"{self._name}-{what}", to=principal_id, scope=scope, parent=self, kind=kind)
 
 
 def operator_trusts(settings: IdentitySettings) -> tuple[Trust, ...]:

@@ -21,6 +21,7 @@ class Where(Enum):
     WORKSPACE = "the workspace"
     JOURNAL = "the journal's container"
     TOPIC = "the stack's topic"
+    LOGS = "the Log Analytics workspace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,17 @@ SCALER = CustomRole(
     assigned=(Where.GROUP,),
 )
 
+#: Kubernetes endpoints have no platform metrics: their request log is the evidence. Only where an endpoint is on the cluster.
+LOG_READER = CustomRole(
+    "Model Request Reader",
+    "Reads the request log of the pods that serve models, by which a rollout on Kubernetes is judged.",
+    actions=(
+        "Microsoft.OperationalInsights/workspaces/query/read",
+        "Microsoft.OperationalInsights/workspaces/query/AppRequests/read",
+    ),
+    assigned=(Where.LOGS,),
+)
+
 READER = CustomRole(
     "Model Reader",
     "Sees models, endpoints, deployments, their metrics and the rollouts' journal; changes nothing.",
@@ -97,6 +109,14 @@ READER = CustomRole(
     ),
     data_actions=(f"{_BLOBS}/read",),
     assigned=(Where.WORKSPACE, Where.JOURNAL),
+)
+
+SCORER = CustomRole(
+    "Model Scorer",
+    "Asks endpoints whose clients sign in with Entra ID for predictions; sees and changes nothing.",
+    actions=(f"{_ML}/onlineEndpoints/score/action",),
+    # the operator's smoke tests; the gateway has it at single endpoints
+    assigned=(Where.WORKSPACE,),
 )
 
 #: What `pulumi preview` and `pulumi preview --refresh` read: every type that the program declares.
@@ -113,6 +133,14 @@ PREVIEWER = CustomRole(
         "Microsoft.KeyVault/vaults/read",
         "Microsoft.ContainerRegistry/registries/read",
         "Microsoft.ManagedIdentity/userAssignedIdentities/read",
+        "Microsoft.ContainerService/managedClusters/read",
+        "Microsoft.ContainerService/managedClusters/agentPools/read",
+        "Microsoft.ContainerService/managedClusters/maintenanceConfigurations/read",
+        "Microsoft.ContainerService/managedClusters/managedNamespaces/read",
+        "Microsoft.ContainerService/managedClusters/trustedAccessRoleBindings/read",
+        "Microsoft.KubernetesConfiguration/extensions/read",
+        "Microsoft.Insights/dataCollectionRules/read",
+        "Microsoft.Insights/dataCollectionRuleAssociations/read",
         "Microsoft.OperationalInsights/workspaces/read",
         "Microsoft.Insights/components/read",
         "Microsoft.Insights/actionGroups/read",
@@ -129,6 +157,11 @@ PREVIEWER = CustomRole(
         f"{_ML}/read",
         f"{_ML}/computes/read",
         f"{_ML}/onlineEndpoints/read",
+        "Microsoft.KeyVault/vaults/secrets/read",
+        "Microsoft.Storage/storageAccounts/managementPolicies/read",
+        "Microsoft.Web/serverfarms/read",
+        "Microsoft.Web/sites/read",
+        "Microsoft.Web/sites/basicPublishingCredentialsPolicies/read",
         f"{_ML}/batchEndpoints/read",
         f"{_ML}/connections/read",
         "Microsoft.Cache/redisEnterprise/read",
@@ -141,6 +174,11 @@ PREVIEWER = CustomRole(
         "Microsoft.Authorization/roleDefinitions/read",
         "Microsoft.Authorization/locks/read",
         "Microsoft.Consumption/budgets/read",
+        "Microsoft.CostManagement/exports/read",
+        "Microsoft.Automation/automationAccounts/read",
+        "Microsoft.Automation/automationAccounts/runbooks/read",
+        "Microsoft.Automation/automationAccounts/schedules/read",
+        "Microsoft.Automation/automationAccounts/jobSchedules/read",
         "Microsoft.EventGrid/topics/read",
         "Microsoft.EventGrid/topics/eventSubscriptions/read",
         "Microsoft.EventGrid/systemTopics/read",
@@ -152,6 +190,21 @@ PREVIEWER = CustomRole(
         "Microsoft.Network/privateEndpoints/privateDnsZoneGroups/read",
         "Microsoft.Network/privateDnsZones/read",
         "Microsoft.Network/privateDnsZones/virtualNetworkLinks/read",
+        "Microsoft.Network/frontdoorWebApplicationFirewallPolicies/read",
+        "Microsoft.Cdn/profiles/read",
+        "Microsoft.Cdn/profiles/afdEndpoints/read",
+        "Microsoft.Cdn/profiles/afdEndpoints/routes/read",
+        "Microsoft.Cdn/profiles/customDomains/read",
+        "Microsoft.Cdn/profiles/originGroups/read",
+        "Microsoft.Cdn/profiles/originGroups/origins/read",
+        "Microsoft.Cdn/profiles/securityPolicies/read",
+        "Microsoft.ApiManagement/service/read",
+        "Microsoft.ApiManagement/service/apis/read",
+        "Microsoft.ApiManagement/service/apis/policies/read",
+        "Microsoft.ApiManagement/service/backends/read",
+        "Microsoft.ApiManagement/service/diagnostics/read",
+        "Microsoft.ApiManagement/service/loggers/read",
+        "Microsoft.ApiManagement/service/namedValues/read",
     ),
     assigned=(Where.GROUP,),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 
 import pulumi
@@ -14,12 +15,16 @@ class Role(Enum):
 
     CONTRIBUTOR = "b24988ac-6180-42a0-ab88-20f7382dd24c"
     BLOB_DATA_CONTRIBUTOR = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
+    BLOB_DATA_OWNER = "b7e6dc6d-f1e8-4753-8033-0f276bb0955b"
     BLOB_DATA_READER = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
     FILE_DATA_PRIVILEGED_CONTRIBUTOR = "69566ab7-960f-475b-8e7c-b3118f30c6bd"
+    NETWORK_CONTRIBUTOR = "4d97b98b-1d4f-4787-a291-c67834d212e7"
     QUEUE_MESSAGE_SENDER = "c6a89b2d-59bc-44d0-9896-0f6e12d7b80a"
     KEY_VAULT_CRYPTO_SERVICE_ENCRYPTION_USER = "e147488a-f6f5-4113-8e2d-b22465e65bf6"
     ACR_PULL = "7f951dda-4ed3-4680-a7ca-43fe172d538d"
     AZUREML_REGISTRY_USER = "1823dd4f-9b8c-4ab6-ab4e-7397a3684615"
+    KEY_VAULT_SECRETS_USER = "4633458b-17de-408a-b874-0445c86b69e6"
+    MONITORING_METRICS_PUBLISHER = "3913510d-42f4-4e42-8a64-420c390055eb"
     MONITORING_READER = "43d0d8ad-25c7-4714-9337-8ba259a9fe05"
     MONITORING_DATA_READER = "b0d8363b-8ddd-447d-831f-62ca05bff136"
     GRAFANA_ADMIN = "22926164-76b3-42b3-bc55-97df8dab3e41"
@@ -47,11 +52,18 @@ def assign(  # noqa: PLR0913  # each is a part of an assignment, and named
     `holder`: the resource that the principal comes from. An update of it leaves the principal as it is, which a preview
     can't know; a new one has another, and is assigned the role anew.
     """
-    opts = pulumi.ResourceOptions.merge(
-        child(parent, place, ignore=["principalId"] if holder else ()),
+    opts = held(parent, place, holder)
+    return _assignment(name, role, ("ServicePrincipal", to), scope, opts, place, condition)
+
+
+def held(
+    parent: pulumi.Resource, place: Placement, holder: pulumi.Resource | None, after: Sequence[pulumi.Resource] = ()
+) -> pulumi.ResourceOptions:
+    """Options of an assignment to the identity of `holder`; None: to somebody who is not of this stack."""
+    return pulumi.ResourceOptions.merge(
+        child(parent, place, after=after, ignore=["principalId"] if holder else ()),
         pulumi.ResourceOptions(replace_with=[holder] if holder else None),
     )
-    return _assignment(name, role, ("ServicePrincipal", to), scope, opts, place, condition)
 
 
 def assign_group(

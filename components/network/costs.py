@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from components.cost.prices import PriceBook
     from components.settings import Settings
 
-#: blob, file, vault, registry, workspace; and the queue where events wait in one.
+#: blob, file, vault, registry, workspace; the queue where events wait in one, the Functions app's blobs.
 _ENDPOINTS = 5
 _ZONES = 7
 #: blob, dfs, Redis and the feature store; two zones are theirs alone.
@@ -22,9 +22,12 @@ def network_lines(settings: Settings, book: PriceBook) -> Iterator[CostLine]:
     """Private endpoints with their zones, and the managed firewall."""
     network, prices = settings.network, book.network
     if network.enabled:
-        waits = any(each.webhook_url is None for each in settings.events.subscriptions.values())
-        features = settings.feature_store.enabled
-        count, size = _ENDPOINTS + waits + features * _FEATURE_ENDPOINTS, settings.usage.private_gb
+        waits = any(
+            each.webhook_url is None and not (each.function and settings.functions.deployed)
+            for each in settings.events.subscriptions.values()
+        )
+        features, functions = settings.feature_store.enabled, settings.functions.enabled
+        count, size = _ENDPOINTS + waits + functions + features * _FEATURE_ENDPOINTS, settings.usage.private_gb
         zones = _ZONES + features * _FEATURE_ZONES
         usd = count * prices.private_endpoint_hour * book.hours_per_month
         usd += size * prices.private_endpoint_gb + zones * prices.dns_zone_month

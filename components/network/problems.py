@@ -8,7 +8,7 @@ from ipaddress import IPv4Network
 from itertools import combinations
 
 from components.config_errors import Problem, missing
-from components.naming import DEAD_LETTERS, JOURNAL
+from components.naming import COST_EXPORTS, DEAD_LETTERS, JOURNAL
 from components.regions import REGIONS
 from components.settings import Settings
 
@@ -28,7 +28,9 @@ def problems_of_network(settings: Settings) -> Iterator[Problem]:
 
 def _subnets(settings: Settings) -> Iterator[Problem]:
     space = IPv4Network(settings.network.address_space)
-    ranges = {name: IPv4Network(cidr) for name, cidr in settings.network.subnets.model_dump().items()}
+    ranges = {name: IPv4Network(cidr) for name, cidr in settings.network.subnets.model_dump(exclude_none=True).items()}
+    if not settings.functions.enabled:
+        del ranges["functions"]
     for name, cidr in ranges.items():
         key = f"network.subnets.{name}"
         if not cidr.subnet_of(space):
@@ -77,7 +79,7 @@ def _datastores(settings: Settings) -> Iterator[Problem]:
     uses = Counter(store.container for store in settings.datastores.values())
     for name, store in settings.datastores.items():
         key = f"datastores.{name}.container"
-        if store.container in (JOURNAL, DEAD_LETTERS):
+        if store.container in (JOURNAL, DEAD_LETTERS, COST_EXPORTS):
             yield Problem(key, store.container, "is the platform's own; choose another")
         elif uses[store.container] > 1:
             yield Problem(key, store.container, f"{uses[store.container]} datastores have it; each needs its own")

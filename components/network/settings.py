@@ -41,6 +41,12 @@ class SubnetSettings(Block):
     )
     aks: PrivateCidr = Field(default="10.20.16.0/20", description="nodes of a Kubernetes cluster")
     endpoints: PrivateCidr = Field(default="10.20.32.0/24", description="private endpoints")
+    functions: PrivateCidr = Field(
+        default="10.20.33.0/24", description="the Functions app, whose calls leave from here; only if there is one"
+    )
+    gateway: PrivateCidr | None = Field(
+        default=None, description="API Management's calls to the endpoints; none: the VNet has no such subnet"
+    )
 
 
 class NetworkSettings(Block):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
@@ -19,6 +20,8 @@ ZONES: dict[str, tuple[str, ...]] = {
     "registry": ("privatelink.azurecr.io",),
     "amlworkspace": ("privatelink.api.azureml.ms", "privatelink.notebooks.azure.net"),
 }
+#: Subnets that belong to one service, which puts its own instances there.
+_DELEGATIONS = {"functions": "Microsoft.App/environments"}
 #: Likewise, for what is an option.
 FEATURE_ZONES: dict[str, tuple[str, ...]] = {
     "dfs": ("privatelink.dfs.core.windows.net",),
@@ -29,15 +32,28 @@ _LAST_PRIORITY = 4096
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SubnetUse:
+    """What a subnet needs beyond the common: the service it is handed to, and rules (name, source, port) to let in."""
+
+    delegation: str | None = None
+    inbound: tuple[tuple[str, str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class NetworkArgs:
     place: Placement
     settings: NetworkSettings
+    #: Subnets of services that the stack does not have.
+    unused: Collection[str] = ()
     #: Keys of ALL_ZONES: what the stack has private endpoints for.
     groups: tuple[str, ...] = tuple(ZONES)
+    #: By subnet; those that are not here need nothing more.
+    uses: Mapping[str, SubnetUse] = field(default_factory=dict)
 
 
 class Network(pulumi.ComponentResource):
-    """A VNet with the subnets compute, aks and endpoints, closed towards the internet, and linked private DNS zones.
+    """A VNet with the subnets compute, aks, endpoints, functions and, if there is one, gateway; closed towards the
+    internet, and linked private DNS zones.
 
     Outputs: `vnet_id`, `subnet_ids` (by use), `zone_ids` (by zone name).
     """
@@ -76,7 +92,9 @@ class Network(pulumi.ComponentResource):
 
         place, made = self._args.place, {}
         previous: list[pulumi.Resource] = []
-        for use, cidr in self._args.settings.subnets.model_dump().items():
+        for use, cidr in self._args.settings.subnets.model_dump(exclude_none=True).items():
+            if use in self._args.unused:
+                continue
             subnet = network.Subnet(
                 f"{self._name}-{use}",
                 subnet_name=use,
@@ -86,16 +104,27 @@ class Network(pulumi.ComponentResource):
                 # rules of the group hold for private endpoints too
                 private_endpoint_network_policies="Enabled",
                 network_security_group={"id": self._build_group(use).id},
+                delegations=self._delegations(use),
                 opts=child(self, place, after=previous),
             )
             previous, made[use] = [subnet], subnet.id
         return made
 
+    def _delegations(self, use: str) -> list[Any] | None:
+        from pulumi_azure_native import network
+
+        service = self._args.uses.get(use, SubnetUse()).delegation or _DELEGATIONS.get(use)
+        return [network.DelegationArgs(name="service", service_name=service)] if service else None
+
     def _build_group(self, use: str) -> Any:
         from pulumi_azure_native import network
 
         place = self._args.place
-        rules = [_rule("deny-internet-in", "Deny", "Internet", "*", _LAST_PRIORITY)]
+        let_in = self._args.uses.get(use, SubnetUse()).inbound
+        rules = [
+            *(_rule(name, "Allow", source, port, 100 + 10 * n) for n, (name, source, port) in enumerate(let_in)),
+            _rule("deny-internet-in", "Deny", "Internet", "*", _LAST_PRIORITY),
+        ]
         if use == "endpoints":
             rules = [
                 _rule("allow-https-from-vnet", "Allow", "VirtualNetwork", "443", 100),

@@ -84,7 +84,13 @@ class Grafana(pulumi.ComponentResource):
         itself = grafana.identity.apply(lambda identity: identity.principal_id)
         for what, source in args.sources.items():
             assign(
-                f"{self._name}-{what}", Role.MONITORING_READER, to=itself, scope=source, parent=self, place=args.place
+                f"{self._name}-{what}",
+                Role.MONITORING_READER,
+                to=itself,
+                scope=source,
+                parent=self,
+                place=args.place,
+                holder=grafana,
             )
         assign(
             f"{self._name}-metrics",
@@ -93,6 +99,7 @@ class Grafana(pulumi.ComponentResource):
             scope=self.monitor_workspace_id,
             parent=self,
             place=args.place,
+            holder=grafana,
         )
         people = {Role.GRAFANA_ADMIN: args.settings.admins, Role.GRAFANA_VIEWER: args.settings.viewers}
         for role, groups in people.items():

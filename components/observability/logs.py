@@ -22,13 +22,14 @@ class ObservabilityArgs:
 class Observability(pulumi.ComponentResource):
     """Log Analytics, Application Insights on top of it, and whom alerts tell.
 
-    Outputs: `log_analytics_id`, `log_analytics_customer_id` (the id that queries go by), `app_insights_id`,
+    Outputs: `log_analytics_id`, `log_analytics_customer_id` (the id that queries go by), `app_insights_id`, `app_insights_connection` (string),
     `action_group_ids` (by severity: sev1, sev2, sev3), `action_group_id` (sev3: what can wait, and the budget).
     """
 
     log_analytics_id: pulumi.Output[str]
     log_analytics_customer_id: pulumi.Output[str]
     app_insights_id: pulumi.Output[str]
+    app_insights_connection: pulumi.Output[str]
     action_group_id: pulumi.Output[str]
     action_group_ids: dict[str, pulumi.Output[str]]
 
@@ -37,7 +38,8 @@ class Observability(pulumi.ComponentResource):
         self._name, self._args = name, args
         logs = self._build_logs()
         self.log_analytics_id, self.log_analytics_customer_id = logs.id, logs.customer_id
-        self.app_insights_id = self._build_insights(logs.id)
+        insights = self._build_insights(logs.id)
+        self.app_insights_id, self.app_insights_connection = insights.id, insights.connection_string
         groups = build_groups(self._name, args.place, args.alerts, self)
         self.action_group_ids = {group: each.id for group, each in groups.items()}
         self.action_group_id = self.action_group_ids["sev3"]
@@ -60,11 +62,11 @@ class Observability(pulumi.ComponentResource):
             opts=child(self, place, precious=True),
         )
 
-    def _build_insights(self, logs_id: pulumi.Output[str]) -> pulumi.Output[str]:
+    def _build_insights(self, logs_id: pulumi.Output[str]) -> Any:
         from pulumi_azure_native import applicationinsights
 
         place = self._args.place
-        insights = applicationinsights.Component(
+        return applicationinsights.Component(
             f"{self._name}-insights",
             resource_name_=place.names.of("application insights", "insights"),
             resource_group_name=place.resource_group,
@@ -76,5 +78,3 @@ class Observability(pulumi.ComponentResource):
             tags=place.tags,
             opts=child(self, place),
         )
-        identifier: pulumi.Output[str] = insights.id
-        return identifier

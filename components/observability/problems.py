@@ -63,6 +63,7 @@ def _availability_test(settings: Settings) -> Iterator[Problem]:
         yield Problem(
             "availabilityTest.enabled", True, "needs network.publicAccess: true: Azure's tests call from the internet"
         )
+        return
     for use_case, endpoint in settings.endpoints.items():
         if not endpoint.public_network_access:
             yield Problem(

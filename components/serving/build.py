@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from components.base import Placement
 from components.foundation import Foundation
+from components.kubernetes.build import Kubernetes, compute_id_of
 from components.observability.logs import Observability
 from components.serving.batch import BatchEndpoint, BatchEndpointArgs
 from components.serving.endpoint import Endpoint, EndpointArgs
@@ -20,7 +21,9 @@ class Serving:
     batch: dict[str, BatchEndpoint]
 
 
-def build_serving(settings: Settings, place: Placement, foundation: Foundation, seen: Observability) -> Serving:
+def build_serving(
+    settings: Settings, place: Placement, foundation: Foundation, seen: Observability, kubernetes: Kubernetes | None
+) -> Serving:
     """Declare the stack's endpoints, once its workspace is there."""
     place = place.behind(foundation.workspace)
     workspace_name = place.names.of("machine learning workspace")
@@ -39,6 +42,8 @@ def build_serving(settings: Settings, place: Placement, foundation: Foundation, 
                 registry_id=foundation.workspace.registry_id,
                 model_registry_id=registry.registry_id if registry else None,
                 log_analytics_id=seen.log_analytics_id,
+                compute=kubernetes.attachment if kubernetes and endpoint.compute == "kubernetes" else None,
+                compute_id=compute_id_of(place) if endpoint.compute == "kubernetes" else None,
             ),
         )
         for use_case, endpoint in settings.endpoints.items()

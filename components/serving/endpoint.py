@@ -30,10 +30,13 @@ class EndpointArgs:
     log_analytics_id: pulumi.Input[str]
     #: The registry that models are promoted through.
     model_registry_id: pulumi.Input[str] | None = None
+    #: The attached cluster that deployments run on, and what has to exist before; none: Azure's machines.
+    compute_id: str | None = None
+    compute: pulumi.Resource | None = None
 
 
 class Endpoint(pulumi.ComponentResource):
-    """One managed online endpoint, the identity that its deployments run as, and its logs.
+    """One online endpoint, the identity that its deployments run as, and its logs.
 
     Outputs: `endpoint_id`, `endpoint_name`, `scoring_uri` (https), `identity`.
     """
@@ -50,7 +53,8 @@ class Endpoint(pulumi.ComponentResource):
         endpoint = self._build_endpoint()
         self.endpoint_id, self.endpoint_name = endpoint.id, endpoint.name
         self.scoring_uri = endpoint.properties.apply(lambda properties: properties.scoring_uri)
-        self._build_logs(endpoint.id)
+        if args.compute is None:  # Azure ML logs nothing of Kubernetes endpoints: their pods' logs are the cluster's
+            self._build_logs(endpoint.id)
         self.register_outputs({"endpoint_id": self.endpoint_id, "scoring_uri": self.scoring_uri})
 
     def _build_identity(self) -> ManagedIdentity:
@@ -78,19 +82,24 @@ class Endpoint(pulumi.ComponentResource):
             resource_group_name=place.resource_group,
             workspace_name=args.workspace_name,
             location=place.location,
-            kind="Managed",
+            kind="Managed" if args.compute is None else "Kubernetes",
             # plain, because live traffic is carried by comparing what is declared with what is there
             identity=ml.ManagedServiceIdentityArgs(
                 type="UserAssigned", user_assigned_identities=[self.identity.plain_id]
             ),
             properties=ml.OnlineEndpointPropertiesArgs(
                 auth_mode=settings.auth_mode,
+                compute=args.compute_id,
                 description=f"{args.use_case}, served from model {settings.model}",
-                public_network_access="Enabled" if settings.public_network_access else "Disabled",
+                # the cluster's load balancer decides who reaches a Kubernetes endpoint
+                public_network_access=None if args.compute else _access(settings.public_network_access),
             ),
             tags={**place.tags, "use-case": args.use_case},
             opts=pulumi.ResourceOptions.merge(
-                child(self, place, precious=True, after=self.identity.ready), carrier.options(self._name)
+                child(
+                    self, place, precious=True, after=[*self.identity.ready, *([args.compute] if args.compute else [])]
+                ),
+                carrier.options(self._name),
             ),
         )
 
@@ -105,3 +114,7 @@ class Endpoint(pulumi.ComponentResource):
             logs=[monitor.DiagnosticsLogSettingsArgs(category=category, enabled=True) for category in LOG_CATEGORIES],
             opts=child(self, self._args.place),
         )
+
+
+def _access(public: bool) -> str:
+    return "Enabled" if public else "Disabled"

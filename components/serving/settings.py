@@ -8,11 +8,12 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from components.config_errors import snake_keys
 from components.cost.prices import serving_sizes
-from components.fields import Block, Word, one_of
+from components.fields import Block, Word
+from contract.outputs import PodResources
 from contract.policy import RolloutPolicy
 
-ServingSize = Annotated[str, one_of("size for online deployments (not in the price book)", serving_sizes())]
 Policy = Annotated[RolloutPolicy, BeforeValidator(snake_keys)]
+Resources = Annotated[PodResources, BeforeValidator(snake_keys)]
 
 
 class ScaleSettings(Block):
@@ -21,7 +22,10 @@ class ScaleSettings(Block):
     min_instances: int = Field(default=1, ge=1, le=50, description="never fewer machines")
     max_instances: int = Field(ge=2, le=50, description="never more machines")
     cpu_percent: int = Field(
-        default=70, ge=10, le=95, description="one machine more above this, one less below a third of it"
+        default=70,
+        ge=10,
+        le=95,
+        description="one machine more above this, one less below a third of it; of pods: the share that is busy",
     )
     latency_ms: int | None = Field(
         default=None, ge=1, le=180_000, description="one machine more above this P95 too; none: CPU alone decides"
@@ -36,6 +40,9 @@ class ScaleSettings(Block):
 
 
 class EndpointSettings(Block):
+    compute: Literal["managed", "kubernetes"] = Field(
+        default="managed", description="where deployments run: Azure's machines, or the stack's cluster (`kubernetes`)"
+    )
     name: str | None = Field(
         default=None, description="endpoint name, 3 to 32, unique in the region; none: made from use case and stack"
     )
@@ -46,17 +53,35 @@ class EndpointSettings(Block):
         default="Key", description="how clients prove who they are"
     )
     public_network_access: bool = Field(default=True, description="reachable from the internet")
-    instance_type: ServingSize = Field(description="machine size of a deployment, from components/cost/prices.yaml")
-    instance_count: int = Field(default=1, ge=1, le=50, description="machines of a deployment")
-    scale: ScaleSettings | None = Field(default=None, description="machines follow the load; none: instanceCount stays")
+    instance_type: str = Field(
+        description="machine size of a deployment, from components/cost/prices.yaml; with compute: kubernetes the"
+        " name of one of kubernetes.instanceTypes"
+    )
+    instance_count: int = Field(default=1, ge=1, le=50, description="machines (or pods) of a deployment")
+    scale: ScaleSettings | None = Field(
+        default=None, description="machines (or pods) follow the load; none: instanceCount stays"
+    )
     max_concurrent_requests: int = Field(
         default=1, ge=1, le=1000, description="requests that one machine works on at a time"
     )
     request_timeout_ms: int = Field(
         default=5000, ge=1, le=180_000, description="the endpoint gives up on a request after this"
     )
+    resources: Resources | None = Field(
+        default=None, description="compute: kubernetes: a pod's share; none: what the instance type gives"
+    )
     reserved: bool = Field(default=False, description="bought as a 1-year reservation; for the cost estimate only")
     policy: Policy = Field(default_factory=RolloutPolicy, description="this endpoint's exceptions from `policy`")
+
+    @field_validator("instance_type")
+    @classmethod
+    def _size_of_a_machine(cls, value: str, info: ValidationInfo) -> str:
+        """A cluster's instance types are checked where the cluster is known (`components.kubernetes.problems`)."""
+        if info.data.get("compute") == "managed" and value not in serving_sizes():
+            raise ValueError(
+                f"unknown size for online deployments (not in the price book); allowed: {', '.join(serving_sizes())}"
+            )
+        return value
 
 
 class BatchEndpointSettings(Block):

@@ -41,12 +41,13 @@ class WorkspaceArgs:
 class Workspace(pulumi.ComponentResource):
     """A workspace with a user-assigned identity whose roles end at the four resources it depends on.
 
-    Outputs: `workspace_id`, `workspace_name`, `vault_id`, `registry_id`, `registry_name`, `principal_id` (of the identity), `mlflow_tracking_uri`.
+    Outputs: `workspace_id`, `workspace_name`, `vault_id`, `vault_name`, `registry_id`, `registry_name`, `principal_id` (of the identity), `mlflow_tracking_uri`.
     """
 
     workspace_id: pulumi.Output[str]
     workspace_name: pulumi.Output[str]
     vault_id: pulumi.Output[str]
+    vault_name: pulumi.Output[str]
     registry_id: pulumi.Output[str]
     registry_name: str
     identity: pulumi.Resource
@@ -90,6 +91,7 @@ class Workspace(pulumi.ComponentResource):
             tags=place.tags,
             opts=child(self, place, precious=True),
         )
+        self.vault_name = vault.name
         identifier: pulumi.Output[str] = vault.id
         return identifier
 

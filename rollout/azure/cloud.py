@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from azure.ai.ml import MLClient
     from azure.core.credentials import TokenCredential
     from azure.eventgrid import EventGridPublisherClient
+    from azure.monitor.query import LogsQueryClient
     from azure.monitor.querymetrics import MetricsClient
     from azure.storage.blob import BlobServiceClient
 
@@ -107,6 +108,13 @@ class Cloud:
         # Every region's endpoint takes tokens for the host without the region.
         audience = self.metrics.replace("{region}.", "")
         return MetricsClient(self.metrics.format(region=region), self.credential(), audience=audience, **_RETRIES)
+
+    def logs_client(self) -> LogsQueryClient:
+        """Log Analytics' query endpoint."""
+        from azure.monitor.query import LogsQueryClient
+
+        audience = self.logs.removesuffix("/v1")
+        return LogsQueryClient(self.credential(), endpoint=self.logs, audience=audience, **_RETRIES)
 
     def event_publisher(self, topic_endpoint: str) -> EventGridPublisherClient:
         """An Event Grid topic, with the caller's identity. Few retries: the next tick tries again anyway."""

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from rollout.azure.documents import describe, put_deployment
 from rollout.azure.errors import azure_errors, waiting_while_busy
 from rollout.azure.quiet import quiet_sdk
 from rollout.azure.specs import SPEC_TAG, check_model_name, deployment_of, fingerprint
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
     from azure.ai.ml import MLClient
     from azure.ai.ml.entities import ManagedOnlineDeployment, ManagedOnlineEndpoint
 
-    from rollout.azure.arm import ArmReader
+    from rollout.azure.arm import ArmWriter
     from rollout.azure.scaling import AzureScaling
-    from rollout.controller.ports import DeploymentSpec, Weights
+    from rollout.controller.ports import DeploymentSpec, Document, Weights
 
 API_VERSION = "2022-02-01-preview"  # azure-ai-ml's own for endpoints and their deployments
 MAX_DEPLOYMENTS = 20  # Azure's limit per endpoint
@@ -39,7 +40,7 @@ class AzureEndpoints:
     def __init__(
         self,
         endpoint_id: str,
-        arm: ArmReader,
+        arm: ArmWriter,
         ml_client: Callable[[], MLClient],
         *,
         scaling: AzureScaling | None = None,
@@ -66,7 +67,9 @@ class AzureEndpoints:
             deployments={one["name"]: _live_deployment(one) for one in found},
         )
 
-    def set_weights(self, weights: Weights, still_ours: Callable[[], None] = lambda: None) -> None:
+    def set_weights(
+        self, weights: Weights, still_ours: Callable[[], None] = lambda: None, *, mirror: Weights | None = None
+    ) -> None:
         """Put `weights` (0 or 100 in all) and wait; everything else of the endpoint is carried through as read.
 
         An endpoint that is Updating is waited for up to minutes: `still_ours` is asked again before each attempt.
@@ -75,16 +78,15 @@ class AzureEndpoints:
         if sum(wanted.values()) not in (0, 100):
             shown = ", ".join(f"{name}={weight}" for name, weight in weights.items())
             raise BadInput(f"weights {shown} add up to {sum(weights.values())}; they must add up to 0 or 100")
-        waiting_while_busy(lambda: self._put_weights(wanted, still_ours))
+        waiting_while_busy(lambda: self._put_weights(wanted, still_ours, mirror))
 
-    def _put_weights(self, weights: dict[str, int], still_ours: Callable[[], None]) -> None:
+    def _put_weights(self, weights: dict[str, int], still_ours: Callable[[], None], mirror: Weights | None) -> None:
         with quiet_sdk(), azure_errors(f"set the traffic of endpoint {self._endpoint!r} to {weights}"):
             endpoint: ManagedOnlineEndpoint = self._client.online_endpoints.get(self._endpoint)
             endpoint.traffic = weights
             # The service refuses a deployment that is live and mirrored at once.
-            endpoint.mirror_traffic = {
-                name: share for name, share in (endpoint.mirror_traffic or {}).items() if name not in weights
-            }
+            mirrored = (endpoint.mirror_traffic or {}) if mirror is None else _positive(mirror)
+            endpoint.mirror_traffic = {name: share for name, share in mirrored.items() if name not in weights}
             endpoint.properties = {
                 key: value for key, value in (endpoint.properties or {}).items() if key not in _SDK_PROPERTIES
             }
@@ -127,9 +129,9 @@ class AzureEndpoints:
         with quiet_sdk(), azure_errors(f"deploy {spec.model} as {spec.name!r}"):
             self._client.online_deployments.begin_create_or_update(deployment, skip_script_validation=True).result()
 
-    def delete(self, deployment: str) -> None:
-        """Delete it, and how it scales, and wait; one that is gone already is no error."""
-        if self._scaling is not None:
+    def delete(self, deployment: str, *, for_good: bool = True) -> None:
+        """Delete it, for good also how it scales, and wait; one that is gone already is no error."""
+        if self._scaling is not None and for_good:
             self._scaling.delete(deployment)
 
         def call() -> None:
@@ -140,6 +142,23 @@ class AzureEndpoints:
             waiting_while_busy(call)
         except NotFound:
             return
+
+    def describe(self) -> dict[str, Document]:
+        """Every deployment as a PUT takes it."""
+        return describe(self._arm, self._id)
+
+    def restore(self, deployment: str, document: Document) -> None:
+        """Put what `describe` gave and wait until it has Succeeded; one that had failed is made anew."""
+        existing = self._settled(deployment)
+        if existing is not None and existing.provisioning_state == "Succeeded":
+            return
+        if existing is not None:
+            self.delete(deployment, for_good=False)
+        waiting_while_busy(lambda: put_deployment(self._arm, self._id, deployment, document))
+        made = self._settled(deployment)
+        if made is None or made.provisioning_state != "Succeeded":
+            state = made.provisioning_state if made else "gone"
+            raise self._explained(deployment, RolloutError(f"deployment {deployment!r} ended as {state}"))
 
     def logs(self, deployment: str, lines: int = 100) -> str:
         """The tail of the scorer's console."""

@@ -6,7 +6,7 @@ import time
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from rollout.azure.arm import ArmReader, ArmWriter
+from rollout.azure.arm import ArmWriter
 from rollout.azure.cloud import Cloud
 from rollout.azure.endpoints import AzureEndpoints
 from rollout.azure.events import EventGridAnnouncer, NoTopic
@@ -14,6 +14,7 @@ from rollout.azure.journal import BlobJournal
 from rollout.azure.metrics import AzureMetrics
 from rollout.azure.payloads import example_of_model, payload_from_file
 from rollout.azure.prober import AzureProber, scoring_secret
+from rollout.azure.request_log import RequestLog
 from rollout.azure.scaling import AzureScaling
 from rollout.clock import Clock
 from rollout.controller.world import World
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from contract import StackOutputs
     from contract.outputs import Endpoint
-    from rollout.controller.ports import Announcer
+    from rollout.controller.ports import Announcer, Metrics
 
 
 class AzureWorld:
@@ -45,12 +46,16 @@ class AzureWorld:
     @cached_property
     def endpoints(self) -> AzureEndpoints:
         scaling = None
-        if self.endpoint.deployment.scale is not None:
+        deployment = self.endpoint.deployment
+        if deployment.scale is not None and deployment.compute == "managed":
             scaling = AzureScaling(self.endpoint.id, self.outputs.location, ArmWriter(self.cloud))
-        return AzureEndpoints(self.endpoint.id, ArmReader(self.cloud), lambda: self.client, scaling=scaling)
+        return AzureEndpoints(self.endpoint.id, ArmWriter(self.cloud), lambda: self.client, scaling=scaling)
 
     @cached_property
-    def metrics(self) -> AzureMetrics:
+    def metrics(self) -> Metrics:
+        if self.endpoint.deployment.compute == "kubernetes":
+            workspace = self.outputs.observability.log_analytics_customer_id
+            return RequestLog(self.cloud.logs_client(), workspace, self.endpoint.name, self.clock.now)
         return AzureMetrics(self.cloud.metrics_client(self.outputs.location), self.endpoint.id)
 
     @cached_property

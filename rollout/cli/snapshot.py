@@ -12,12 +12,13 @@ from rich.text import Text
 
 from rollout.controller.effects import show_weights
 from rollout.errors import NotFound, RolloutError, Unavailable
-from rollout.reports.documents import live_document, view_document
-from rollout.reports.tables import endpoint_table, first_line, rollout_view
+from rollout.reports.documents import live_document, parking_document, view_document
+from rollout.reports.tables import endpoint_table, first_line, parked_line, rollout_view
 
 if TYPE_CHECKING:
     from rollout.cli.session import Session
     from rollout.controller.ports import LiveEndpoint, MinuteSample
+    from rollout.controller.state import Parking
     from rollout.controller.views import RolloutView
 
 RECENT = timedelta(minutes=5)
@@ -33,6 +34,7 @@ class Snapshot:
     view: RolloutView | None
     samples: Sequence[MinuteSample]
     problems: tuple[str, ...] = ()
+    parking: Parking | None = None
 
     def document(self) -> dict[str, Any]:
         """For `--json`."""
@@ -41,6 +43,7 @@ class Snapshot:
             "time": self.now.isoformat(),
             "live": live_document(self.live, self.samples) if self.live else None,
             "rollout": view_document(self.view) if self.view else None,
+            "parking": parking_document(self.parking) if self.parking else None,
             "problems": list(self.problems),
         }
 
@@ -52,6 +55,8 @@ class Snapshot:
                 endpoint_table(f"{self.endpoint} ({self.live.provisioning_state})", self.live, self.samples, self.view)
             )
             parts.append(Text("requests, errors and P95: the last 5 min that are in", style="dim"))
+        if self.parking is not None:
+            parts.append(Text(parked_line(self.parking, self.now), style="bold yellow"))
         parts.append(rollout_view(self.view, self.now) if self.view else Text("no rollout was ever started here"))
         parts += [Text(f"warning: {problem}", style="yellow") for problem in self.problems]
         return Group(*parts)
@@ -97,4 +102,5 @@ def take_snapshot(session: Session) -> Snapshot:
             samples = session.azure.metrics.minutes(sorted(live.deployments), now - RECENT - timedelta(minutes=1), now)
         except RolloutError as error:
             problems.append(f"no metrics: {error.message}")
-    return Snapshot(session.endpoint.name, now, live, view, samples, tuple(problems))
+    parking = session.controller.parking()
+    return Snapshot(session.endpoint.name, now, live, view, samples, tuple(problems), parking)

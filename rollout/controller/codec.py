@@ -40,8 +40,8 @@ def policy_version(policy: RolloutPolicy) -> str:
 
 def spec_to_json(spec: DeploymentSpec) -> dict[str, Any]:
     document = {**asdict(spec), "tags": dict(spec.tags)}
-    # as it was before deployments scaled, where they don't
-    return document if spec.scale else {key: value for key, value in document.items() if key != "scale"}
+    # as it was before deployments scaled, or had pods, where they don't
+    return {key: value for key, value in document.items() if key not in ("scale", "pods") or value is not None}
 
 
 def spec_from_json(document: Mapping[str, Any]) -> DeploymentSpec:

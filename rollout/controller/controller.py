@@ -8,15 +8,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from contract.policy import SmokePolicy
 from rollout.controller import codec
 from rollout.controller.effects import same_weights, show_weights
 from rollout.controller.executor import Executor, TickResult
 from rollout.controller.journal import Journal, Writer, read_journal
 from rollout.controller.naming import rollout_id
+from rollout.controller.parking import Parker, ParkResult, would_park, would_unpark
 from rollout.controller.ports import Lease
 from rollout.controller.records import AuditReport, Kind, Record, verify
-from rollout.controller.starting import Order, Prospect, examine, plan_to_json, refuse_busy
-from rollout.controller.state import Condition, EndpointState, Phase, RolloutState
+from rollout.controller.starting import Order, Prospect, examine, plan_to_json, refuse_busy, refuse_parked
+from rollout.controller.state import Condition, EndpointState, Parking, Phase, RolloutState
 from rollout.controller.views import RolloutView, view_of
 from rollout.controller.world import World
 from rollout.errors import BadInput, Busy, NotFound, RolloutError, Unavailable
@@ -84,9 +86,32 @@ class Controller:
     def abort(self, reason: str, *, force: bool = False) -> TickResult:
         """Send traffic back to blue, now. `force`: even when blue looks no better. Waits for a tick to end."""
         with self._open(wait=True) as (journal, lease):
+            refuse_parked(journal.state, self._endpoint)
             _refuse_abort(journal.state, self._endpoint)
             journal.append(Kind.ABORT, {"reason": reason, "force": force})
             return Executor(self._world, journal, lease).run()
+
+    def park(self, reason: str) -> ParkResult:
+        """Delete the endpoint's deployments, once the journal has what it takes to make them again. Safe to repeat."""
+        with self._open(wait=True) as (journal, lease):
+            return Parker(self._world, journal, lease, self._endpoint).park(reason)
+
+    def unpark(self, reason: str, policy: SmokePolicy) -> ParkResult:
+        """Make them again, test them, give them their traffic. Safe to repeat."""
+        with self._open(wait=True) as (journal, lease):
+            return Parker(self._world, journal, lease, self._endpoint).unpark(reason, policy)
+
+    def examine_park(self, reason: str) -> ParkResult:
+        """What `park` would do; raises what it would raise."""
+        return would_park(self._read(), self._world, self._endpoint, reason)
+
+    def examine_unpark(self, reason: str) -> ParkResult:
+        """What `unpark` would do."""
+        return would_unpark(self._read(), self._world, self._endpoint, reason)
+
+    def parking(self) -> Parking | None:
+        """Whether and how the endpoint is parked; None when it is not."""
+        return self._read().parking
 
     def approve(self, who: str, note: str = "") -> RolloutView:
         """One person's agreement. Who started it can't approve it."""
@@ -117,7 +142,8 @@ class Controller:
             live = self._world.endpoints.live().weights
         except (Unavailable, NotFound):  # a deleted endpoint still has a journal, and maybe a rollout to end
             live = None
-        return view_of(state.rollout, state, live)
+        # parked: that nothing has traffic is no drift
+        return view_of(state.rollout, state, None if state.parking else live)
 
     def history(self) -> tuple[RolloutView, ...]:
         """Every rollout of the endpoint, oldest first."""

@@ -55,6 +55,8 @@ class Executor:
     def run(self) -> TickResult:
         """Decide and act until there is something to wait for. Busy when the lease is lost."""
         decision: Decision | None = None
+        if self._journal.state.parking is not None:
+            return self._parked()
         for _ in range(MOST_DECISIONS):
             if self._journal.state.rollout is None:
                 break
@@ -219,6 +221,13 @@ class Executor:
         state = self._journal.state.rollout
         assert state is not None  # nosec B101  # run() asks before
         return state
+
+    def _parked(self) -> TickResult:
+        """What is parked is left alone: nothing to watch, and nothing to retire but what the journal has to make again."""
+        state, parking = self._journal.state.rollout, self._journal.state.parking
+        assert parking is not None  # nosec B101  # run() asks before
+        reason = f"{parking.stage.value.lower()} by {parking.by}: {parking.reason}"
+        return TickResult(state.phase if state else None, Condition.GOING, reason, (), None, True)
 
     def _result(self, decision: Decision | None) -> TickResult:
         state = self._journal.state.rollout

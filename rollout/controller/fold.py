@@ -12,7 +12,17 @@ from rollout.controller import codec
 from rollout.controller.effects import Effect, EffectKind, Purpose
 from rollout.controller.messages import message_for
 from rollout.controller.records import Kind, Record, parse
-from rollout.controller.state import TERMINAL, Abort, Condition, EndpointState, Pending, Phase, RolloutState
+from rollout.controller.state import (
+    TERMINAL,
+    Abort,
+    Condition,
+    EndpointState,
+    Parking,
+    ParkStage,
+    Pending,
+    Phase,
+    RolloutState,
+)
 
 
 def replay(data: bytes) -> EndpointState:
@@ -52,6 +62,8 @@ def _change(state: EndpointState, record: Record) -> EndpointState:
     if record.kind is Kind.TOLD:
         told = set(record.evidence["sequences"])
         return replace(state, outbox=tuple(item for item in state.outbox if item.sequence not in told))
+    if record.kind in _PARKING:
+        return replace(state, parking=_parking(state, record))
     handler = _HANDLERS.get(record.kind)
     if state.rollout is None or handler is None or record.rollout != state.rollout.id:
         return state
@@ -216,6 +228,22 @@ def _leftovers(state: EndpointState, rollout: RolloutState, record: Record) -> M
     return left
 
 
+def _parking(state: EndpointState, record: Record) -> Parking | None:
+    evidence, known = record.evidence, state.parking
+    if record.kind is Kind.PARK and known is None:
+        return Parking(
+            stage=ParkStage.PARKING,
+            deployments=evidence["deployments"],
+            weights=evidence["traffic"],
+            mirror=evidence["mirror"],
+            by=record.actor,
+            reason=evidence["reason"],
+            since=_time(record),
+        )
+    stage = _PARKING[record.kind]
+    return None if known is None or stage is None else replace(known, stage=stage)
+
+
 def _checks(evidence: Mapping[str, Any]) -> tuple[Check, ...]:
     return tuple(Check.from_json(document) for document in evidence.get("checks", ()))
 
@@ -229,6 +257,14 @@ _PHASE_OF_INTENT: Mapping[tuple[EffectKind, Purpose | None], Phase] = {
     (EffectKind.SMOKE, None): Phase.SMOKING,
     (EffectKind.SET_WEIGHTS, Purpose.SHIFT): Phase.SHIFTING,
     (EffectKind.SET_WEIGHTS, Purpose.ROLL_BACK): Phase.ROLLING_BACK,
+}
+
+#: The stage that a line leads to; None: nothing is parked any more.
+_PARKING: Mapping[Kind, ParkStage | None] = {
+    Kind.PARK: ParkStage.PARKING,
+    Kind.PARKED: ParkStage.PARKED,
+    Kind.UNPARK: ParkStage.UNPARKING,
+    Kind.UNPARKED: None,
 }
 
 _HANDLERS: Mapping[Kind, Callable[[RolloutState, Record], RolloutState]] = {

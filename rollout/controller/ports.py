@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 #: Deployment name to percent of live traffic; adds up to 0 or 100, no zero entries.
 Weights = Mapping[str, int]
+#: A deployment as the service describes it, without what only the service sets.
+Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,10 @@ class DeploymentSpec:
     #: Folder with score.py and a conda file; None for an MLflow model served without code.
     code_path: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
-    #: None: `instance_count` stays.
+    #: Of Azure's own machines; None: `instance_count` stays.
     scale: Scaling | None = None
+    #: Of a Kubernetes deployment: `resources` and `scale` as the contract has them; None: Azure's own machines.
+    pods: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +90,24 @@ class Endpoints(Protocol):
     """Deployments and traffic of one online endpoint."""
 
     def live(self) -> LiveEndpoint: ...
-    def set_weights(self, weights: Weights, still_ours: Callable[[], None]) -> None:
-        """`still_ours` is asked before each attempt; what it raises ends the attempts: another controller may act."""
+    def set_weights(self, weights: Weights, still_ours: Callable[[], None], *, mirror: Weights | None = None) -> None:
+        """`still_ours` is asked before each attempt; what it raises ends the attempts: another controller may act.
+
+        `mirror` None: what is mirrored stays, but to deployments that get live traffic.
+        """
 
     def deploy(self, spec: DeploymentSpec) -> None:
         """Create or complete `spec`, wait until it has Succeeded; raises with the tail of its log otherwise."""
 
-    def delete(self, deployment: str) -> None: ...
+    def delete(self, deployment: str, *, for_good: bool = True) -> None:
+        """`for_good` False: it will be made again, so what belongs to it (how it scales) stays."""
+
+    def describe(self) -> Mapping[str, Document]:
+        """Every deployment, by name, as the service would take it to make the same one."""
+
+    def restore(self, deployment: str, document: Document) -> None:
+        """Make it again from what `describe` gave, wait until it has Succeeded; safe to repeat after a kill."""
+
     def logs(self, deployment: str, lines: int = 100) -> str: ...
     def model_exists(self, model: str) -> bool: ...
 

@@ -34,6 +34,11 @@ class Kind(StrEnum):
     RESUME     a person lets a paged rollout go on
     TOLD       announcements that were delivered
     REPAIRED   the remains of a half-written line, closed
+    PARK       an order to park, with what is live: all that is needed to make it again
+    PARKING    a step of parking or of going back: before it, and when it is done
+    PARKED     nothing is left of the endpoint's deployments
+    UNPARK     an order to make the parked deployments again
+    UNPARKED   they are there, tested, and have their traffic
     NOTE       anything else
     """
 
@@ -48,6 +53,11 @@ class Kind(StrEnum):
     RESUME = "resume"
     TOLD = "told"
     REPAIRED = "repaired"
+    PARK = "park"
+    PARKING = "parking"
+    PARKED = "parked"
+    UNPARK = "unpark"
+    UNPARKED = "unparked"
     NOTE = "note"
 
 

@@ -93,8 +93,22 @@ def make_spec(order: Order, suffix: str) -> DeploymentSpec:
         request_timeout_ms=order.deployment.request_timeout_ms,
         code_path=order.code_path,
         tags=dict(order.tags),
-        scale=Scaling(**scale.model_dump()) if (scale := order.deployment.scale) else None,
+        scale=_scaling(order.deployment),
+        pods=_pods(order.deployment),
     )
+
+
+def _scaling(deployment: Deployment) -> Scaling | None:
+    """Azure Monitor scales Azure's machines; pods scale by themselves."""
+    if deployment.scale is None or deployment.compute == "kubernetes":
+        return None
+    return Scaling(**deployment.scale.model_dump())
+
+
+def _pods(deployment: Deployment) -> dict[str, Any] | None:
+    if deployment.compute == "managed":
+        return None
+    return deployment.model_dump(mode="json", include={"resources", "scale"})
 
 
 def plan_for(policy: RolloutPolicy, blue: str, world: World) -> Plan:
@@ -105,8 +119,18 @@ def plan_for(policy: RolloutPolicy, blue: str, world: World) -> Plan:
     return make_plan(policy, measure_traffic(whole))
 
 
+def refuse_parked(state: EndpointState, endpoint: str) -> None:
+    """BadInput while the endpoint is parked, or on its way there or back."""
+    if state.parking is not None:
+        raise BadInput(
+            f"{endpoint} is {state.parking.stage.value.lower()} since {state.parking.since:%Y-%m-%d %H:%M} UTC",
+            way_out="rollout unpark makes its deployments again",
+        )
+
+
 def refuse_busy(state: EndpointState, endpoint: str) -> None:
-    """Busy, naming the rollout and who holds it, while one is under way."""
+    """Busy, naming the rollout and who holds it, while one is under way; BadInput while the endpoint is parked."""
+    refuse_parked(state, endpoint)
     if state.rollout is None or not state.rollout.active:
         return
     view = view_of(state.rollout, state)

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from contract.policy import RolloutPolicy
 from rollout.analysis.verdict import Check
@@ -142,6 +143,27 @@ class RolloutState:
         return max(0, self.policy.approvers_required - len(self.approvals))
 
 
+class ParkStage(StrEnum):
+    """How far parking, or going back from it, has come."""
+
+    PARKING = "Parking"
+    PARKED = "Parked"
+    UNPARKING = "Unparking"
+
+
+@dataclass(frozen=True, slots=True)
+class Parking:
+    """An endpoint whose deployments were taken away: what they were, and the traffic that they had."""
+
+    stage: ParkStage
+    deployments: Mapping[str, Mapping[str, Any]]
+    weights: Mapping[str, int]
+    mirror: Mapping[str, int]
+    by: str
+    reason: str
+    since: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """Something to tell the world, not told yet. `sequence` is the journal line that it is about."""
@@ -165,3 +187,4 @@ class EndpointState:
     outbox: tuple[Message, ...] = ()
     leftovers: Mapping[str, datetime] = field(default_factory=dict)
     stale: tuple[int, ...] = ()
+    parking: Parking | None = None

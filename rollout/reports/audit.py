@@ -152,5 +152,10 @@ _WORDS: Mapping[Kind, Callable[[Mapping[str, Any]], str]] = {
     Kind.ABORT: lambda evidence: f"{evidence['reason']}{' (forced)' if evidence.get('force') else ''}",
     Kind.RESUME: lambda evidence: str(evidence["reason"]),
     Kind.TOLD: lambda evidence: f"announced {', '.join(map(str, evidence['sequences']))}",
+    Kind.PARK: lambda evidence: f"{evidence['reason']}: {', '.join(sorted(evidence.get('deployments', ()))) or 'goes on'}",
+    Kind.PARKING: lambda evidence: f"{evidence['effect']}: {'done' if evidence['done'] else 'begun'} {_checks(evidence)}".rstrip(),
+    Kind.PARKED: lambda evidence: "no deployment is left",
+    Kind.UNPARK: lambda evidence: str(evidence["reason"]),
+    Kind.UNPARKED: lambda evidence: "all deployments are back",
     Kind.REPAIRED: lambda evidence: f"closed a torn line of {evidence['remains_bytes']} bytes",
 }

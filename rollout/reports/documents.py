@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rollout.controller.executor import TickResult
     from rollout.controller.ports import LiveEndpoint, MinuteSample
     from rollout.controller.records import Record
+    from rollout.controller.state import Parking
     from rollout.controller.views import RolloutView
 
 
@@ -40,6 +41,19 @@ def live_document(live: LiveEndpoint, samples: Sequence[MinuteSample]) -> dict[s
         "weights": dict(live.weights),
         "mirror": dict(live.mirror),
         "deployments": deployments,
+    }
+
+
+def parking_document(parking: Parking) -> dict[str, Any]:
+    """What is parked, by whom and since when; not what each deployment is made of."""
+    return {
+        "stage": parking.stage.value,
+        "deployments": sorted(parking.deployments),
+        "weights": dict(parking.weights),
+        "mirror": dict(parking.mirror),
+        "by": parking.by,
+        "reason": parking.reason,
+        "since": parking.since.isoformat(),
     }
 
 

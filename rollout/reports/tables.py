@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from contract import StackOutputs
     from rollout.analysis.plan import Plan, StepPlan
     from rollout.controller.ports import LiveEndpoint, MinuteSample
+    from rollout.controller.state import Parking
     from rollout.controller.views import RolloutView
     from rollout.reports.audit import AuditRow
     from rollout.reports.history import HistoryRow
@@ -63,6 +64,12 @@ def endpoint_table(
             f"{max(latencies):.0f}" if latencies else "-",
         )
     return made
+
+
+def parked_line(parking: Parking, now: datetime) -> str:
+    """'Parked 7 min ago by anna: off hours; unpark gives back churn-v7 100'."""
+    back = f"{', '.join(sorted(parking.deployments))}; traffic {show_weights(parking.weights)}"
+    return f"{parking.stage.value} {ago(now - parking.since)} ago by {parking.by}: {parking.reason}; unpark: {back}"
 
 
 def weight_bar(weight: int) -> str:
@@ -182,20 +189,32 @@ def audit_table(rows: Sequence[AuditRow]) -> Table:
     return made
 
 
-def cost_table(outputs: StackOutputs) -> Table:
-    """A line a component; the total against the budget."""
-    made = table("component", ">USD a month", "basis", title=f"stack {outputs.stack} ({outputs.environment})")
-    for line in outputs.cost.lines:
-        made.add_row(line.component, f"{line.monthly_usd:,.2f}", Text(line.basis))
-    share = outputs.cost.monthly_usd / outputs.cost.budget_usd
+def cost_table(outputs: StackOutputs) -> RenderableType:
+    """A line a component, the plan's figure beside the estimate; the total against the budget."""
+    cost = outputs.cost
+    title = f"stack {outputs.stack} ({outputs.environment})"
+    made = table("component", ">plan", ">USD a month", ">parking saves", "basis", title=title)
+    for line in cost.lines:
+        plan = "" if line.plan_usd is None else f"{line.plan_usd:,.2f}"
+        saves = f"{line.parking_saves_usd:,.2f}" if line.parking_saves_usd else ""
+        made.add_row(line.component, plan, f"{line.monthly_usd:,.2f}", saves, Text(line.basis))
+    share, left = cost.monthly_usd / cost.budget_usd, cost.budget_usd - cost.monthly_usd
     style = "bold red" if share > 1 else "yellow" if share > 0.8 else "bold"
+    saved = sum(line.parking_saves_usd for line in cost.lines)
     made.add_section()
     made.add_row(
         Text("total", style=style),
-        Text(f"{outputs.cost.monthly_usd:,.2f}", style=style),
-        f"{share:.0%} of the budget of {outputs.cost.budget_usd:,.2f}",
+        "",
+        Text(f"{cost.monthly_usd:,.2f}", style=style),
+        f"{saved:,.2f}",
+        f"{share:.0%} of the budget of {cost.budget_usd:,.2f}; {abs(left):,.2f} {'left' if left >= 0 else 'over'}",
     )
-    return made
+    notes = [
+        "plan: endpoints outside prod at the low-priority price; Azure has no such tier for them, nor scale to zero"
+    ]
+    if saved:
+        notes.append(f"parking saves: `rollout park` in the off hours, {cost.parked_hours:g} h a month")
+    return Group(made, *(Text(note, style="dim") for note in notes))
 
 
 def first_line(text: str) -> str:

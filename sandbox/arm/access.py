@@ -52,10 +52,15 @@ def may(sandbox: Sandbox, principal: Principal, action: str, scope: str, *, data
     if principal == sandbox.owner:
         return True
     arm: ArmState = sandbox.states["arm"]
+    return granted(arm, principal.object_id, action, scope, data=data)
+
+
+def granted(arm: ArmState, object_id: str, action: str, scope: str, *, data: bool = False) -> bool:
+    """The same of any object id, e.g. a resource's identity."""
     return any(
         _allows(arm, str(assignment.properties["roleDefinitionId"]), action, data)
         for assignment in arm.of_type(ASSIGNMENT_TYPE)
-        if assignment.properties.get("principalId") == principal.object_id
+        if assignment.properties.get("principalId") == object_id
         and _inside(scope, parse(assignment.id).scope)
         and _holds(assignment.properties, action, scope)
     )

@@ -118,6 +118,11 @@ BUILT_IN = (
         ("Microsoft.MachineLearningServices/workspaces/metrics/*/write",),
     ),
     BuiltInRole(
+        "4d97b98b-1d4f-4787-a291-c67834d212e7",
+        "Network Contributor",
+        ("Microsoft.Network/*", _AUTHORIZATION_READ, _GROUP_READ),
+    ),
+    BuiltInRole(
         "7f951dda-4ed3-4680-a7ca-43fe172d538d", "AcrPull", ("Microsoft.ContainerRegistry/registries/pull/read",)
     ),
     BuiltInRole(

@@ -113,7 +113,7 @@ class EventGridState:
             arm.register(dataclasses.replace(known, after_put=check))
 
     async def _accept(self, change: Any) -> None:
-        subscription = read(change.resource)
+        subscription = self._read(change.resource)
         if unknown := filters.unknown_operators(subscription.filter):
             raise AzureError(
                 501, "NotImitatedBySandbox", f"The sandbox does not imitate the filters {', '.join(unknown)}."
@@ -135,6 +135,13 @@ class EventGridState:
         if not why:
             self._validated.put(subscription.id.lower(), {"url": subscription.url})
         return why
+
+    def _read(self, resource: Any) -> Subscription:
+        """The subscription; one to a function has the address where that runs now."""
+        subscription, functions = read(resource), self._sandbox.states.get("functions")
+        if not subscription.function or functions is None:
+            return subscription
+        return dataclasses.replace(subscription, url=functions.url_of(subscription.function))
 
     # Deliveries
 
@@ -183,10 +190,10 @@ class EventGridState:
         if resource is None:
             self._finish(delivery, "SubscriptionDeleted")
             return
-        subscription = read(resource)
+        subscription = self._read(resource)
         if delivery["dead"]:
             self._dead_letter(subscription, delivery)
-        elif not subscription.dialled:
+        elif not subscription.dialled and not subscription.function:
             where = subscription.url.partition("?")[0] or subscription.kind
             log.warning("%s is not called: the sandbox delivers to webhooks on this machine only", where)
             self._give_up(subscription, {**delivery, "last": "RefusedBySandbox"}, "Undeliverable")
@@ -198,7 +205,9 @@ class EventGridState:
     async def _call(self, subscription: Subscription, delivery: dict[str, Any]) -> None:
         assert self._caller is not None  # nosec B101  # made by start, before anything is delivered
         attempt = delivery["attempts"] + 1
-        if why := await self._agreed(subscription):
+        if not subscription.url:
+            outcome = Outcome(False, 404, "NotFound")  # a function whose app does not run
+        elif why := await self._agreed(subscription):
             log.warning("%s did not agree to get events: %s", subscription.name, why)
             outcome = Outcome(False, 0, "ValidationFailed")
         else:

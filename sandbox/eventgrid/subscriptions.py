@@ -25,7 +25,7 @@ class DeadLetters:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """`url` is empty for a destination that is no webhook. `ttl_seconds` are of policy time."""
+    """`url` is empty for a destination that is neither webhook nor running function. `ttl_seconds` are of policy time."""
 
     id: str
     name: str
@@ -38,6 +38,8 @@ class Subscription:
     ttl_seconds: float
     headers: tuple[Mapping[str, Any], ...]
     dead_letters: DeadLetters | None
+    #: ARM id of the function that it delivers to, if it does.
+    function: str = ""
 
     @property
     def dialled(self) -> bool:
@@ -68,6 +70,7 @@ def read(resource: Any) -> Subscription:
         ttl_seconds=60.0 * int(policy.get("eventTimeToLiveInMinutes") or 1440),
         headers=tuple(inner.get("deliveryAttributeMappings") or ()),
         dead_letters=_dead_letters(properties),
+        function=str(inner.get("resourceId") or "") if destination.get("endpointType") == "AzureFunction" else "",
     )
 
 

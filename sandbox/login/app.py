@@ -29,6 +29,7 @@ def create(sandbox: Sandbox) -> ASGIApp:
         Route("/common/discovery/instance", login.instances),
         Route("/federation/.well-known/openid-configuration", login.federation_configuration),
         Route("/federation/keys", login.federation_keys),
+        Route("/msi/token", login.managed_identity),
         Route("/{tenant}/v2.0/.well-known/openid-configuration", login.configuration),
         Route("/{tenant}/.well-known/openid-configuration", login.configuration_v1),
         Route("/{tenant}/discovery/v2.0/keys", login.keys),
@@ -110,6 +111,24 @@ class _Login:
             "access_token": token,
         }
         return JSONResponse(answer, headers=_NO_STORE)
+
+    async def managed_identity(self, request: Request) -> Response:
+        """App Service's own token endpoint: the app is known by its IDENTITY_HEADER."""
+        functions = self._sandbox.states.get("functions")
+        header, query = request.headers.get("x-identity-header", ""), request.query_params
+        principal = functions.principal(header, query.get("client_id", "")) if functions and header else None
+        if principal is None:
+            raise LoginError(
+                50034,
+                "invalid_request",
+                "No managed identity of this app has that client id, or the app is not known.",
+                400 if header else 401,
+            )
+        resource = query.get("resource", "").removesuffix("/.default")
+        token = self._sandbox.tokens.issue(self._state.audience(resource), principal)
+        until = str(int(time.time()) + LIFETIME_SECONDS)
+        answer = {"access_token": token, "expires_on": until, "resource": resource, "token_type": _TOKEN_TYPE}
+        return JSONResponse(answer | {"client_id": principal.client_id}, headers=_NO_STORE)
 
     async def _form(self, request: Request) -> Mapping[str, str]:
         self._state.tenant(request.path_params["tenant"])

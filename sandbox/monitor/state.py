@@ -10,6 +10,7 @@ from typing import Any
 
 from sandbox.kernel.context import Sandbox
 from sandbox.monitor.catalogue import ENDPOINTS
+from sandbox.monitor.pods import app_request
 from sandbox.monitor.table import Request, Table
 
 log = logging.getLogger("sandbox.monitor")
@@ -60,10 +61,16 @@ class MonitorState:
         fresh = [record for record in records if self._is_new(record)]
         missing = any(fault.kind == "metrics-missing" for fault in self._sandbox.faults.list())
         kept = [record for record in fresh if not self._lost(record)] if missing else fresh
-        if kept:
-            self.table.add(self._request(record) for record in kept)
-        if fresh and (logs := self._sandbox.states.get("logs")) is not None:
-            logs.insert("AmlOnlineEndpointTrafficLog", [self._traffic(record) for record in fresh])
+        pods = [record for record in kept if self._on_cluster(record)]
+        if managed := [record for record in kept if record not in pods]:
+            self.table.add(self._request(record) for record in managed)
+        if (logs := self._sandbox.states.get("logs")) is None:
+            return
+        # Azure has neither metrics nor a traffic log of Kubernetes endpoints: their pods tell Application Insights.
+        if rows := [app_request(record, self._sandbox.clock) for record in pods if record.get("model_status")]:
+            logs.insert("AppRequests", rows)
+        if traffic := [self._traffic(record) for record in fresh if not self._on_cluster(record)]:
+            logs.insert("AmlOnlineEndpointTrafficLog", traffic)
 
     def gauge(
         self,
@@ -147,6 +154,12 @@ class MonitorState:
                 names = endpoint.id.split("/")
                 self._ids[endpoint_key(names[-3], names[-1])] = endpoint.id
         return self._ids.get(key, "")
+
+    def _on_cluster(self, record: Record) -> bool:
+        """Whether the endpoint is a Kubernetes one."""
+        arm, found = self._sandbox.states.get("arm"), self._resource_id(record)
+        endpoint = arm.get(found) if arm is not None and found else None
+        return endpoint is not None and bool(endpoint.properties.get("compute"))
 
     def _traffic(self, record: Record) -> dict[str, Any]:
         """The record as a row of the traffic log."""

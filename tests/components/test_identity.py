@@ -55,6 +55,7 @@ def test_roles_are_assigned_at_the_least_scope(both: Run) -> None:
         "identity-operator-at-journal",
         "identity-operator-at-topic",
         "identity-operator-at-identity-churn",
+        "identity-operator-scoring-at-workspace",
         "identity-previewer-at-group",
     }
     assert placed["identity-operator-at-journal"].endswith("/containers/rollout-journal")
@@ -70,7 +71,9 @@ def test_readers_are_groups(both: Run) -> None:
 
 def test_nobody_to_trust_makes_no_app_and_the_switch_makes_nothing() -> None:
     assert not [each for each in deploy("prod", identity={}).declared.values() if each.type.startswith("azuread:")]
-    assert not deploy("prod", identity={"enabled": False}).of("authorization:RoleDefinition")
+    assert not deploy("prod", identity={"enabled": False}, gateway={"enabled": False}).of(
+        "authorization:RoleDefinition"
+    )
 
 
 @pytest.mark.parametrize("role", CUSTOM_ROLES, ids=lambda role: role.key)

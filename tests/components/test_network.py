@@ -23,7 +23,7 @@ def everything() -> Run:
 
 
 def test_prod_answers_inside_its_vnet_only(prod: Run) -> None:
-    storage = prod.one("storage:StorageAccount").inputs
+    storage = prod.declared["storage"].inputs
     assert (storage["publicNetworkAccess"], storage["networkRuleSet"]["defaultAction"]) == ("Disabled", "Deny")
     vault = prod.one("keyvault:Vault").inputs["properties"]
     assert (vault["publicNetworkAccess"], vault["networkAcls"]["defaultAction"]) == ("disabled", "Deny")
@@ -47,6 +47,7 @@ def test_each_service_has_a_door_and_the_door_has_names(prod: Run) -> None:
     doors = {
         each.inputs["privateLinkServiceConnections"][0]["groupIds"][0]: each
         for each in prod.of("network:PrivateEndpoint")
+        if each.parent == "private"
     }
     assert set(doors) == {"blob", "file", "queue", "vault", "registry", "amlworkspace"}
     assert {door.inputs["subnet"]["id"].rsplit("/", 1)[1] for door in doors.values()} == {"network-endpoints"}
@@ -60,9 +61,10 @@ def test_each_service_has_a_door_and_the_door_has_names(prod: Run) -> None:
 
 def test_subnets_come_one_by_one_and_are_closed_to_the_internet(prod: Run) -> None:
     subnets = {each.inputs["subnetName"]: each for each in prod.of("network:Subnet")}
-    assert set(subnets) == {"compute", "aks", "endpoints"}
+    assert set(subnets) == {"compute", "aks", "endpoints", "functions", "gateway"}
     assert "network-compute" in subnets["aks"].depends_on
     assert "network-aks" in subnets["endpoints"].depends_on
+    assert "network-functions" in subnets["gateway"].depends_on
     for group in prod.of("network:NetworkSecurityGroup"):
         last = max(group.inputs["securityRules"], key=lambda rule: rule["priority"])
         assert (last["access"], last["direction"]) == ("Deny", "Inbound"), group.name
@@ -81,7 +83,7 @@ def test_clusters_join_the_subnet_only_without_a_managed_network() -> None:
 
 
 def test_build_agents_are_let_through_the_firewalls(everything: Run) -> None:
-    account = everything.one("storage:StorageAccount").inputs
+    account = everything.declared["storage"].inputs
     assert account["publicNetworkAccess"] == "Enabled"
     assert account["networkRuleSet"]["defaultAction"] == "Deny"
     # a single address goes without its prefix: Azure refuses /32 here
@@ -95,7 +97,7 @@ def test_jobs_reach_approved_hosts_only(everything: Run) -> None:
 
 
 def test_the_customers_key_is_used_by_an_identity_of_its_own(everything: Run) -> None:
-    account = everything.one("storage:StorageAccount")
+    account = everything.declared["storage"]
     assert account.inputs["encryption"]["keySource"] == "Microsoft.Keyvault"
     assert "keyVersion" not in account.inputs["encryption"]["keyVaultProperties"], "rotations are followed"
     workspace = everything.declared["workspace"]
@@ -115,6 +117,7 @@ def test_locks_hold_what_holds_data_and_come_last(prod: Run, everything: Run) ->
     }
     assert set(locked.values()) == {
         "storage", "workspace-vault", "workspace-registry", "observability-logs", "encryption-vault", "model-registry",
+        "offline-store",
     }  # fmt: skip
     assert "workspace" not in locked.values(), "rollout deletes deployments below it"
     for lock in prod.of("authorization:ManagementLockByScope"):

@@ -14,8 +14,8 @@ from contract.reader import parse_outputs
 from tests.components.mocks import COMPUTED, PROJECT, Run, run, settings_of, stack_values
 
 PRECIOUS = {
-    "group", "storage", "storage-rollout-journal", "workspace-vault", "workspace-registry", "workspace", "observability-logs",
-    "endpoint-churn",
+    "group", "storage", "storage-rollout-journal", "storage-cost-exports", "workspace-vault", "workspace-registry", "workspace", "observability-logs",
+    "endpoint-churn", "functions-storage", "front-door-endpoint", "api-management",
 }  # fmt: skip
 
 
@@ -44,7 +44,7 @@ def dev() -> Run:
 
 
 def test_storage_is_private_and_encrypted_on_the_way(prod: Run) -> None:
-    account = prod.one("storage:StorageAccount").inputs
+    account = prod.declared["storage"].inputs
     assert account["minimumTlsVersion"] == "TLS1_2"
     assert account["allowBlobPublicAccess"] is False
     assert account["enableHttpsTrafficOnly"] is True
@@ -53,7 +53,7 @@ def test_storage_is_private_and_encrypted_on_the_way(prod: Run) -> None:
 
 def test_keys_of_the_storage_account_are_a_setting() -> None:
     by_identity = deploy("dev", storage={"allowSharedKeyAccess": False})
-    assert by_identity.one("storage:StorageAccount").inputs["allowSharedKeyAccess"] is False
+    assert by_identity.declared["storage"].inputs["allowSharedKeyAccess"] is False
     workspace = by_identity.declared["workspace"]
     assert workspace.inputs["systemDatastoresAuthMode"] == "identity"
 
@@ -101,8 +101,9 @@ def test_what_is_precious_is_protected_where_the_stack_says_so(dev: Run, prod: R
 def test_every_resource_sits_in_its_component(prod: Run) -> None:
     assert set(prod.components) == {
         "storage", "observability", "workspace", "budget", "cluster", "events", "endpoint-churn", "alerts-churn",
+        "identity", "network", "private", "lock", "functions", "functions-storage", "functions-storage-private",
         "platform-alerts", "dashboards", "diagnostics",
-        "identity", "network", "private", "lock",
+        "cost-export", "front-door", "api-management", "gateway-churn",
     }  # fmt: skip
     loose = {each.name for each in prod.declared.values() if each.parent not in prod.components}
     assert loose == {"group"}
@@ -113,8 +114,12 @@ def test_everything_waits_for_the_group_and_carries_the_tags(prod: Run) -> None:
         "authorization:RoleAssignment", "storage:BlobContainer", "storage:BlobServiceProperties", "storage:Queue",
         "storage:FileServiceProperties", "network:Subnet", "network:PrivateDnsZoneGroup",
         "authorization:ManagementLockByScope",
+        "keyvault:Secret", "storage:ManagementPolicy", "web:WebAppFtpAllowed", "web:WebAppScmAllowed",
         "operationalinsights:Query", "monitor:DiagnosticSetting", "consumption:Budget", "eventgrid:TopicEventSubscription",
-        "eventgrid:SystemTopicEventSubscription", "authorization:RoleDefinition",
+        "cdn:AFDOriginGroup", "cdn:AFDOrigin", "cdn:Route", "cdn:SecurityPolicy",
+        *(kind for kind in COMPUTED if kind.startswith("apimanagement:") and not kind.endswith("Service")),
+        "eventgrid:SystemTopicEventSubscription", "authorization:RoleDefinition", "costmanagement:Export",
+        "automation:Schedule", "automation:JobSchedule",
         *(kind for kind in COMPUTED if kind.startswith("azuread:")),
     }  # fmt: skip
     for each in prod.declared.values():
@@ -173,6 +178,7 @@ def test_subscriptions_have_retries_dead_letters_and_a_queue(prod: Run) -> None:
     assert {each.inputs["eventSubscriptionName"] for each in subscriptions} == {
         "model-registered",
         "job-completed",
+        "deployment-failed",
         "rollout-ended",
         "person-needed",
     }

@@ -32,11 +32,11 @@ def everything() -> Run:
 
 
 def roles_of(run: Run, identity: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """What an identity may do: by role and the resource's own name."""
-    found = {}
+    """Its built-in roles: by role and the resource's own name."""
+    found, built_in = {}, {role.value: role.name for role in Role}
     for each in run.of("authorization:RoleAssignment"):
-        if each.inputs["principalId"] == f"principal-{identity}":
-            role = Role(each.inputs["roleDefinitionId"].rsplit("/", 1)[1]).name
+        role = built_in.get(each.inputs["roleDefinitionId"].rsplit("/", 1)[1])
+        if role is not None and each.inputs["principalId"] == f"principal-{identity}":
             found[role, each.inputs["scope"].rsplit("/", 1)[1]] = each.inputs
     return found
 
@@ -129,7 +129,7 @@ def test_a_batch_endpoint_asks_for_entra_tokens_and_tells_how_it_is_deployed(eve
 
 def test_the_contract_names_network_registries_and_key(prod: Run, everything: Run) -> None:
     told = StackOutputs.model_validate(everything.outputs["rollout"])
-    assert set(told.network.subnet_ids) == {"compute", "aks", "endpoints"}
+    assert set(told.network.subnet_ids) == {"compute", "aks", "endpoints", "functions", "gateway"}
     assert {"blob", "vault", "amlworkspace"} <= set(told.network.private_endpoints)
     assert told.model_registry is not None
     assert told.model_registry.owned
@@ -169,7 +169,8 @@ def test_four_use_cases_and_a_batch_endpoint_are_lines_of_the_stack_file() -> No
     assert told.model_registry is not None
     assert not told.model_registry.owned
     assert len(many.of("machinelearningservices:OnlineEndpoint")) == 4
-    assert len({each.inputs["resourceName"] for each in many.of("managedidentity:UserAssignedIdentity")}) == 6
+    identities = {each.inputs["resourceName"] for each in many.of("managedidentity:UserAssignedIdentity")}
+    assert {f"rollouts-prod-endpoint-{use_case}" for use_case in told.endpoints} <= identities
 
 
 CHURN = {"model": "churn", "instanceType": "Standard_DS2_v2"}

@@ -7,7 +7,7 @@ import io
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -195,8 +195,11 @@ class Company:
 
 
 @contextlib.contextmanager
-def company(folder: Path) -> Iterator[Company]:
-    """The dev stack, up, with a second endpoint, which takes tokens, and a registered model."""
+def company(folder: Path, change: Callable[[Engine], None] = lambda engine: None) -> Iterator[Company]:
+    """The dev stack, up, with a second endpoint, which takes tokens, and a registered model.
+
+    `change` may edit the stack file before.
+    """
     home = folder / "home"
     lifecycle.up(home, lifecycle.Options(time_scale=TIME_SCALE, metrics_lag_seconds=0.0))
     sandbox = running(home)
@@ -208,6 +211,7 @@ def company(folder: Path) -> Iterator[Company]:
             .replace("  azureml-rollouts:endpoints:\n", f"  azureml-rollouts:endpoints:\n    {TOKEN_ENDPOINT}\n")
             .replace("keepBlueHours: 1", f"keepBlueHours: {KEPT_HOURS}")
         )
+        change(engine)
         engine.up("dev")
         document = engine.outputs("dev")
         (folder / OUTPUTS).write_text(json.dumps(document))

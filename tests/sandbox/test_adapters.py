@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 
-from rollout.azure.arm import ArmReader, ArmWriter
+from rollout.azure.arm import ArmWriter
 from rollout.azure.cloud import cloud_from_environment
 from rollout.azure.endpoints import AzureEndpoints
 from rollout.azure.metrics import AzureMetrics
@@ -88,7 +88,7 @@ def ws(sandbox: RunningSandbox, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture(scope="module")
 def endpoints(ws: MlWorkspace) -> AzureEndpoints:
-    arm = ArmReader(cloud_from_environment())
+    arm = ArmWriter(cloud_from_environment())
     return AzureEndpoints(f"{ws.id}/onlineEndpoints/{ENDPOINT}", arm, lambda: ws.client, poll_seconds=0.2)
 
 
@@ -251,7 +251,7 @@ class TestEndpoints:
 
     def test_a_missing_endpoint_is_named(self, ws: MlWorkspace) -> None:
         nowhere = AzureEndpoints(
-            f"{ws.id}/onlineEndpoints/nowhere", ArmReader(cloud_from_environment()), lambda: ws.client
+            f"{ws.id}/onlineEndpoints/nowhere", ArmWriter(cloud_from_environment()), lambda: ws.client
         )
         with pytest.raises(NotFound, match="read endpoint 'nowhere'"):
             nowhere.live()
@@ -338,7 +338,7 @@ def tell(sandbox: RunningSandbox, endpoint: str, seen: list[tuple[float, str, in
 def test_a_sandbox_that_is_down_is_told_with_the_way_out(ws: MlWorkspace) -> None:
     closed = "https://127.0.0.1:9"
     down = replace(cloud_from_environment(), resource_manager=closed, authority=closed)
-    nowhere = AzureEndpoints(f"{ws.id}/onlineEndpoints/{ENDPOINT}", ArmReader(down), lambda: ws.client)
+    nowhere = AzureEndpoints(f"{ws.id}/onlineEndpoints/{ENDPOINT}", ArmWriter(down), lambda: ws.client)
     with pytest.raises(Unavailable, match="the sandbox is not running") as refused:
         nowhere.live()
     assert refused.value.way_out == "rollout sandbox up"

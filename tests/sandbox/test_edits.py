@@ -62,11 +62,14 @@ EDITS = (
     Edit("purge protection", {"keyVault": {"purgeProtection": True}}, updates={"workspace-vault"}),
     Edit("a better registry", {"registry": {"sku": "Premium"}}, updates={"workspace-registry"}),
     Edit("one more container", {"datastores": {"raw": {"container": "raw"}}}, creates={"storage-raw", "workspace-datastore-raw"}),
-    Edit("another branch", {"identity": {"github": {"branch": "release"}}}, updates={"identity-operator-github-branch"}),
+    Edit("another branch", {"identity": {"github": {"branch": "release"}}}, updates={"identity-operator-github-branch", "off-hours-runbook"}),
     Edit("one more environment", {"identity": {"github": {"environments": ["dev", "test"]}}}, creates={"identity-operator-github-environment-test"}),
     Edit("no own roles and apps", {"identity": {"enabled": False}}, deletes=None),
     Edit("locks", {"lockData": True}, creates={"lock", "lock-storage", "lock-vault", "lock-registry", "lock-logs"}),
-    Edit("an endpoint takes other credentials", {"endpoints": {"churn": {"authMode": "AADToken"}}}, updates={"endpoint-churn"}),
+    Edit(
+        "an endpoint takes other credentials", {"endpoints": {"churn": {"authMode": "AADToken"}}}, updates={"endpoint-churn"},
+        creates={"identity-model-scorer", "identity-operator-scoring-at-workspace"},
+    ),
     Edit(
         "one more endpoint",
         {"endpoints": {"intent": {"model": "intent", "instanceType": "Standard_DS2_v2", "instanceCount": 1}}},
@@ -76,7 +79,7 @@ EDITS = (
         "one more subscription", {"events": {"subscriptions": {"failed": SUBSCRIPTION}}},
         creates={"storage-queue-failed", "events-topic-queue-failed", "events-failed"},
     ),
-    Edit("a private network", {"network": {"enabled": True}, "registry": {"sku": "Premium"}}, creates=None, updates={"workspace-registry"},
+    Edit("a private network", {"network": {"enabled": True}, "registry": {"sku": "Premium"}}, creates=None, updates={"workspace-registry", "functions"},
          replaces={"cluster-cpu"}, among=frozenset({"network", "private"})),
     Edit("a model registry", {"modelRegistry": {"create": True}}, creates=None, among=frozenset({"model-registry"})),
 )  # fmt: skip
@@ -167,7 +170,7 @@ def test_an_edit_does_what_it_should_and_no_more(dev: Stack, edit: Edit) -> None
 def test_another_owner_updates_what_has_tags_and_replaces_nothing(dev: Stack) -> None:
     found, said = dev.preview({"tags": {"owner": "someone-else"}})
     assert not said
-    assert set(found) == {"update"}
+    assert set(found) == {"update"}, found.get("replace")
     assert found["update"] >= STATEFUL | {"cluster-cpu", "workspace-identity", "events-topic"}
 
 

@@ -120,7 +120,7 @@ GOOD: dict[str, Any] = {
         ({"model": None, "codeConfiguration": None}, "needs properties.model"),
         ({"environmentId": None}, "needs an environment"),
         ({"codeConfiguration": {"codeId": "azureml:c:1"}}, "needs codeId and scoringScript"),
-        ({"endpointComputeType": "Kubernetes"}, "does not imitate Kubernetes"),
+        ({"endpointComputeType": "Kubernetes"}, "deployments of this endpoint are Managed"),
         ({"scaleSettings": {"scaleType": "TargetUtilization"}}, "take only 'Default'"),
         ({"requestSettings": {"requestTimeout": "PT4M"}}, "must be 1 to 180 s"),
         ({"requestSettings": {"requestTimeout": "5"}}, "ISO 8601"),

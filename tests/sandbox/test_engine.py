@@ -219,7 +219,7 @@ def test_an_unknown_type_is_refused_by_name(engine: Engine) -> None:
     )
     said = engine.run("preview", "--stack", "dev", ok=False)
     assert "azure-native:batch:BatchAccount" in said
-    assert "catalogue.py" in said
+    assert "sandbox/plugins/azure_native/catalogue" in said
 
 
 def test_a_missing_thing_is_reported_with_azure_s_status_and_code(engine: Engine) -> None:

@@ -133,7 +133,9 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     outputs.write_text(json.dumps({"rollout": outputs_document()}))
     monkeypatch.setenv("ROLLOUT_OUTPUTS", str(outputs))
     monkeypatch.delenv("ROLLOUT_STACK", raising=False)
-    monkeypatch.delenv("ROLLOUT_DEBUG", raising=False)
+    # set first, so that what `--debug` leaves in the environment is taken back as well
+    monkeypatch.setenv("ROLLOUT_DEBUG", "0")
+    monkeypatch.delenv("ROLLOUT_DEBUG")
     monkeypatch.setenv("ROLLOUT_ACTOR", "ann")
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(session, "AzureWorld", lambda *_args, **_options: _World(fake))

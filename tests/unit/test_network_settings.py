@@ -69,6 +69,7 @@ def test_two_subnets_are_taken_exactly_when_they_share_no_address(a: int, b: int
             "compute": f"172.16.{a << 4}.0/{bits}",
             "aks": f"172.16.{b << 4}.0/{others}",
             "endpoints": "172.20.0.0/24",
+            "functions": "172.20.1.0/24",
         },
     }
     try:
@@ -88,7 +89,7 @@ def test_what_the_network_costs_is_told_with_its_assumptions() -> None:
     book = price_book()
     assert list(network_lines(settings_of("dev"), book)) == []
     (line,) = network_lines(settings_of("prod"), book)
-    assert line.monthly_usd == pytest.approx(6 * 0.01 * 730 + 100 * 0.01 + 7 * 0.5)
+    assert line.monthly_usd == pytest.approx(7 * 0.01 * 730 + 100 * 0.01 + 7 * 0.5)
     assert "unverified" in line.basis
     hosts = {**stack_values("prod")["network"], "isolation": "AllowOnlyApprovedOutbound", "outboundHosts": ["pypi.org"]}
     _, firewall = network_lines(settings_of("prod", network=hosts), book)

@@ -26,6 +26,25 @@ def cluster(**changes: Any) -> dict[str, Any]:
     return {"properties": {"computeType": "AmlCompute", "disableLocalAuth": True, "properties": {**good, **changes}}}
 
 
+_SECURITY = "Microsoft.WindowsAzure.ApiManagement.Gateway.Security"
+CLASSIC = {
+    "sku": {"name": "Premium"},
+    "customProperties": {
+        f"{_SECURITY}{side}.Protocols.{each}": "False"
+        for side in ("", ".Backend")
+        for each in ("Ssl30", "Tls10", "Tls11")
+    },
+}
+DEFAULT_RULES = {"managedRuleSets": [{"ruleSetType": "Microsoft_DefaultRuleSet"}]}
+
+
+def waf(**settings: Any) -> dict[str, Any]:
+    return {
+        "policySettings": {"enabledState": "Enabled", "mode": "Prevention", **settings},
+        "managedRules": DEFAULT_RULES,
+    }
+
+
 #: rule, type, what breaks it, what passes
 RESOURCES: list[tuple[str, str, Mapping[str, Any], Mapping[str, Any]]] = [
     ("no-public-access", "storage:StorageAccount", {}, {"publicNetworkAccess": "Disabled"}),
@@ -35,9 +54,23 @@ RESOURCES: list[tuple[str, str, Mapping[str, Any], Mapping[str, Any]]] = [
     ("tls-1-2", "storage:StorageAccount", {"minimumTlsVersion": "TLS1_0", "enableHttpsTrafficOnly": True}, {"minimumTlsVersion": "TLS1_2", "enableHttpsTrafficOnly": True}),
     ("tls-1-2", "storage:StorageAccount", {"minimumTlsVersion": "TLS1_2", "enableHttpsTrafficOnly": False}, {"minimumTlsVersion": "TLS1_3", "enableHttpsTrafficOnly": True}),
     ("tls-1-2", "eventgrid:Topic", {"minimumTlsVersionAllowed": "1.0"}, {"minimumTlsVersionAllowed": "1.2"}),
+    ("gateway-tls", "cdn:AFDCustomDomain", {"tlsSettings": {"minimumTlsVersion": "TLS10"}}, {"tlsSettings": {"minimumTlsVersion": "TLS12"}}),
+    ("gateway-tls", "cdn:Route", {"forwardingProtocol": "MatchRequest"}, {"forwardingProtocol": "HttpsOnly", "supportedProtocols": ["Https"]}),
+    ("gateway-tls", "cdn:Route", {"forwardingProtocol": "HttpsOnly", "supportedProtocols": ["Http", "Https"]}, {"forwardingProtocol": UNKNOWN}),
+    ("gateway-tls", "apimanagement:ApiManagementService", {"sku": {"name": "Premium"}}, CLASSIC),
+    ("gateway-tls", "apimanagement:ApiManagementService", {**CLASSIC, "customProperties": {**CLASSIC["customProperties"], f"{_SECURITY}.Protocols.Tls10": "True"}}, {"sku": {"name": "StandardV2"}}),
+    ("firewall-prevents", "frontdoor:Policy", waf(mode="Detection"), waf()),
+    ("firewall-prevents", "frontdoor:Policy", waf(enabledState="Disabled"), waf(mode=UNKNOWN)),
+    ("firewall-prevents", "frontdoor:Policy", {**waf(), "managedRules": {"managedRuleSets": []}}, {**waf(), "managedRules": UNKNOWN}),
+    ("no-plain-gateway-keys", "apimanagement:Subscription", {"primaryKey": "abc"}, {"primaryKey": HIDDEN}),
+    ("no-plain-gateway-keys", "apimanagement:NamedValue", {"displayName": "churn", "secret": True, "value": "abc"}, {"displayName": "churn", "secret": True, "value": HIDDEN}),
+    ("no-plain-gateway-keys", "apimanagement:NamedValue", {"displayName": "access-key-secret", "value": "abc"}, {"displayName": "region", "value": "eastus"}),
+    ("priced-skus", "apimanagement:ApiManagementService", {"sku": {"name": "Isolated"}}, {"sku": {"name": "StandardV2"}}),
     ("no-local-auth", "eventgrid:Topic", {"disableLocalAuth": False}, {"disableLocalAuth": True}),
     ("no-local-auth", "containerregistry:Registry", {"adminUserEnabled": True}, {"adminUserEnabled": False}),
     ("no-account-keys", "storage:StorageAccount", {"allowSharedKeyAccess": True}, {"allowSharedKeyAccess": False}),
+    ("no-password-publishing", "web:WebApp", {"siteConfig": {"ftpsState": "FtpsOnly"}}, {"siteConfig": {"ftpsState": "Disabled"}}),
+    ("no-password-publishing", "web:WebAppScmAllowed", {"allow": True}, {"allow": False}),
     ("no-public-blobs", "storage:StorageAccount", {"allowBlobPublicAccess": True}, {"allowBlobPublicAccess": False}),
     ("no-public-blobs", "storage:BlobContainer", {"publicAccess": "Blob"}, {"publicAccess": "None"}),
     ("no-anonymous-pull", "containerregistry:Registry", {"anonymousPullEnabled": True}, {"anonymousPullEnabled": False}),
@@ -63,6 +96,13 @@ RESOURCES: list[tuple[str, str, Mapping[str, Any], Mapping[str, Any]]] = [
     ("priced-skus", "machinelearningservices:Compute", cluster(vmSize="Standard_ND96asr_v4"), cluster()),
     ("priced-skus", "storage:StorageAccount", {"sku": {"name": "Premium_LRS"}}, {"sku": {"name": "Standard_LRS"}}),
     ("priced-skus", "containerservice:ManagedCluster", {"agentPoolProfiles": [{"name": "a", "vmSize": "Huge"}]}, {"agentPoolProfiles": [{"name": "a", "vmSize": "Standard_D4s_v3"}]}),
+    ("priced-skus", "containerservice:AgentPool", {"vmSize": "Huge"}, {"vmSize": "Standard_NC4as_T4_v3"}),
+    ("no-local-auth", "containerservice:ManagedCluster", {}, {"disableLocalAccounts": True}),
+    ("kubernetes-entra", "containerservice:ManagedCluster", {"aadProfile": {"managed": True}}, {"aadProfile": {"managed": True, "enableAzureRBAC": True}}),
+    ("kubernetes-closed", "containerservice:ManagedCluster", {}, {"apiServerAccessProfile": {"enablePrivateCluster": True}}),
+    ("kubernetes-closed", "containerservice:ManagedCluster", {"apiServerAccessProfile": {"authorizedIPRanges": ["0.0.0.0/0"]}}, {"apiServerAccessProfile": {"authorizedIPRanges": ["20.1.2.0/24"]}}),
+    ("kubernetes-network-policy", "containerservice:ManagedCluster", {"networkProfile": {"networkPolicy": "none"}}, {"networkProfile": {"networkPolicy": "cilium"}}),
+    ("kubernetes-scoring-tls", "kubernetesconfiguration:Extension", {"configurationSettings": {"allowInsecureConnections": "True"}}, {"configurationSettings": {"allowInsecureConnections": "False"}}),
     ("cluster-scales-to-zero", "machinelearningservices:Compute", cluster(scaleSettings={"minNodeCount": 1}), cluster()),
     ("log-retention", "operationalinsights:Workspace", {"retentionInDays": 30}, {"retentionInDays": 90}),
     ("purge-protection", "keyvault:Vault", {"properties": {}}, {"properties": {"enablePurgeProtection": True}}),
@@ -117,6 +157,8 @@ STACKS: list[tuple[str, list[Resource], list[Resource]]] = [
     ("prod-two-instances", [of(STACK, endpoint_instance_counts={"churn": 1.0})], [of(STACK, endpoint_instance_counts={"churn": 2.0})]),
     ("prod-two-instances", [of(STACK), ENDPOINT], [of(STACK, endpoint_instance_counts=UNKNOWN), ENDPOINT]),
     ("prod-private-endpoints", [WORKSPACE, *linked("blob", "vault")], [WORKSPACE, *linked("amlworkspace", "blob", "vault", "registry")]),
+    ("prod-firewall", [of("cdn:AFDEndpoint")], [of("cdn:AFDEndpoint"), of("cdn:SecurityPolicy", parameters={"associations": [{"domains": [{"id": "x"}]}]})]),
+    ("prod-firewall", [of("cdn:AFDEndpoint"), of("cdn:AFDCustomDomain"), of("cdn:SecurityPolicy", parameters={"associations": [{"domains": [{"id": "x"}]}]})], []),
     ("prod-lock", [of("authorization:ManagementLockByScope", level="NotSpecified")], [of("authorization:ManagementLockByScope", level="CanNotDelete")]),
     ("prod-protected", [of("storage:StorageAccount")], [of("storage:StorageAccount", protect=True)]),
     ("no-plain-secrets", [of(STACK, connection="Endpoint=x;AccountKey=abc")], [of(STACK, connection=HIDDEN, other=UNKNOWN)]),

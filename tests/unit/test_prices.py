@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.cost.prices import estimate, price_book, serving_sizes
+from components.cost.prices import estimate, over_budget, price_book, serving_sizes
 from components.settings import Settings
 from tests.components.mocks import settings_of, stack_values
 
@@ -54,9 +54,16 @@ def test_keeping_blue_longer_costs_more() -> None:
 
 
 @pytest.mark.parametrize("stack", ["dev", "staging", "prod"])
-def test_every_stack_is_within_its_budget_and_adds_up(stack: str) -> None:
+def test_every_stack_is_within_its_budget_but_for_prods_gateway_and_adds_up(stack: str) -> None:
     cost = estimate(settings_of(stack))
-    assert cost.monthly_usd < cost.budget_usd
+    gateway = sum(each.monthly_usd for each in cost.lines if each.component in ("front door", "api management"))
+    assert (gateway > 0) == (stack == "prod")
+    assert cost.monthly_usd - gateway < cost.budget_usd
+    warning = over_budget(cost)
+    assert (warning is not None) == (stack == "prod")
+    if warning:
+        assert f"{cost.monthly_usd:,.0f} USD" in warning
+        assert "api management 700" in warning
     assert cost.monthly_usd == pytest.approx(sum(each.monthly_usd for each in cost.lines), abs=0.01)
     assert all(each.basis for each in cost.lines)
 

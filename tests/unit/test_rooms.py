@@ -24,12 +24,14 @@ ALLOWED: dict[str, set[str]] = {
     "rollout.checks": {"contract", "rollout.analysis", "rollout.controller.ports"},
     "rollout.controller": {"contract", "rollout.analysis", "rollout.checks", "rollout.errors"},
     "rollout.azure": {"contract", "rollout", "rollout.clock", "rollout.errors"},
+    "rollout.handlers": {"contract.reader", "rollout.azure", "rollout.clock", "rollout.controller", "rollout.errors"},
     "rollout.reports": {"contract", "rollout.analysis", "rollout.controller"},
     "rollout.ops": {"rollout.errors"},
     "rollout.cli": {"contract", "rollout", "training", "sandbox"},
     "training": {"contract", "rollout.azure", "rollout.errors"},
     "sandbox": {"rollout.clock", "rollout.errors", "rollout.ops.pulumi_cli"},
     "load": set(),
+    "functions": {"rollout.handlers"},
 }
 ALLOWED["rollout.cli"] |= {room for room in ALLOWED if room.startswith("rollout.")}
 #: The adapters implement these protocols of the controller and build its `World`; nothing else of it is theirs.
@@ -44,6 +46,7 @@ LIGHT: dict[str, set[str]] = {
     "rollout.controller": {"pydantic"},
     "rollout.errors": set(),
     "rollout.clock": set(),
+    "functions": {"azure"},
 }
 OWN = (
     "__main__",
@@ -53,6 +56,7 @@ OWN = (
     "training",
     "sandbox",
     "load",
+    "functions",
     "demo",
     "bench",
     "tests",
@@ -62,7 +66,7 @@ OWN = (
 
 def files() -> Iterator[Path]:
     yield ROOT / "__main__.py"
-    for folder in ("components", "contract", "rollout", "training", "sandbox", "load", "demo"):
+    for folder in ("components", "contract", "rollout", "training", "sandbox", "load", "functions", "demo"):
         yield from sorted((ROOT / folder).rglob("*.py"))
 
 

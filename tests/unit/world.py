@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from contract.outputs import Deployment
 from contract.policy import RolloutPolicy
@@ -113,6 +114,8 @@ class FakeEndpoints:
     deployments: dict[str, LiveDeployment] = field(default_factory=dict)
     provisioning_state: str = "Succeeded"
     models: set[str] = field(default_factory=lambda: {"churn:1", "churn:2", "churn:3", "churn:4"})
+    #: Environment variables, by deployment.
+    variables: dict[str, dict[str, str]] = field(default_factory=dict)
     done: Counter[str] = field(default_factory=Counter)
     deleted: bool = False
     lose_writes: int = 0  # so many writes are undone at once by somebody else's older PUT
@@ -124,7 +127,9 @@ class FakeEndpoints:
             raise NotFound("there is no endpoint churn")
         return LiveEndpoint(self.provisioning_state, dict(self.weights), dict(self.mirror), dict(self.deployments))
 
-    def set_weights(self, weights: Mapping[str, int], still_ours: Callable[[], None]) -> None:
+    def set_weights(
+        self, weights: Mapping[str, int], still_ours: Callable[[], None], *, mirror: Mapping[str, int] | None = None
+    ) -> None:
         still_ours()
         self.world.touch("set_weights", before=True)
         for name in weights:
@@ -135,10 +140,33 @@ class FakeEndpoints:
             self.lose_writes -= 1
         else:
             self.weights = {name: weight for name, weight in weights.items() if weight}
+            self.mirror = dict(self.mirror if mirror is None else mirror)
         if self.after_write is not None:
             hook, self.after_write = self.after_write, None
             hook()
         self.world.touch("set_weights", before=False)
+
+    def describe(self) -> dict[str, dict[str, Any]]:
+        self.world.touch("describe")
+        return {
+            name: {
+                "sku": {"capacity": one.instance_count},
+                "properties": {"model": one.model, "environmentVariables": dict(self.variables.get(name, {}))},
+            }
+            for name, one in self.deployments.items()
+        }
+
+    def restore(self, deployment: str, document: Mapping[str, Any]) -> None:
+        self.world.touch("restore", before=True)
+        found = self.deployments.get(deployment)
+        if found is None or found.provisioning_state != "Succeeded":
+            state = "Failed" if self.world.behaviour(deployment).fails_to_deploy else "Succeeded"
+            model, count = document["properties"]["model"], document["sku"]["capacity"]
+            self.deployments[deployment] = LiveDeployment(deployment, state, model, count)
+            self.done[f"restore {deployment}"] += 1
+        self.world.touch("restore", before=False)
+        if self.deployments[deployment].provisioning_state == "Failed":
+            raise GateFailed(f"{deployment} could not be made")
 
     def deploy(self, spec: DeploymentSpec) -> None:
         self.world.touch("deploy", before=True)
@@ -150,7 +178,7 @@ class FakeEndpoints:
         if behaviour.fails_to_deploy:
             raise GateFailed(behaviour.fails_to_deploy)
 
-    def delete(self, deployment: str) -> None:
+    def delete(self, deployment: str, *, for_good: bool = True) -> None:
         self.world.touch("delete", before=True)
         if self.weights.get(deployment):
             raise BadInput(f"{deployment} has traffic")

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from sandbox.arm.catalogue import (
     access,
+    apimanagement,
+    automation,
+    collection,
     costs,
     dashboards,
     events,
     features,
+    firewall,
+    frontdoor,
     insights,
+    kubernetes,
+    kubernetes_ml,
     machinelearning,
     network,
     registries,
     resources,
     storage,
     vaults,
+    web,
 )
 from sandbox.arm.model import ResourceType
 
@@ -28,7 +36,15 @@ TYPES: tuple[ResourceType, ...] = (
     *machinelearning.TYPES,
     *access.TYPES,
     *costs.TYPES,
+    *automation.TYPES,
     *events.TYPES,
     *network.TYPES,
+    *kubernetes.TYPES,
+    *collection.TYPES,
+    *kubernetes_ml.TYPES,
+    *web.TYPES,
     *features.TYPES,
+    *firewall.TYPES,
+    *frontdoor.TYPES,
+    *apimanagement.TYPES,
 )

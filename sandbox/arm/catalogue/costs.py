@@ -1,10 +1,11 @@
-"""Microsoft.Consumption: budgets."""
+"""Microsoft.Consumption: budgets. Microsoft.CostManagement: exports, which are kept and never run: nothing is spent here."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sandbox.arm.catalogue.common import one_of, versions
+from sandbox.arm.checks import value_at
 from sandbox.arm.model import Change, Json, Resource, ResourceType, View
 from sandbox.kernel.errors import AzureError
 
@@ -56,7 +57,68 @@ def _shown(document: Json, budget: Resource, view: View) -> Json:
     return {**document, "eTag": document.pop("etag")}
 
 
+def _validate_export(change: Change) -> None:
+    properties = change.resource.properties
+    one_of(change, "properties.format", properties.get("format", "Csv"), ("Csv", "Parquet"))
+    definition = properties["definition"]
+    kinds = ("Usage", "ActualCost", "AmortizedCost", "FocusCost", "PriceSheet", "ReservationDetails")
+    one_of(change, "properties.definition.type", definition.get("type"), kinds)
+    frames = ("MonthToDate", "BillingMonthToDate", "TheLastMonth", "TheLastBillingMonth", "WeekToDate", "Custom")
+    one_of(change, "properties.definition.timeframe", definition.get("timeframe"), frames)
+    destination = value_at(properties, "deliveryInfo.destination") or {}
+    account = str(destination.get("resourceId", ""))
+    for needed in (account, f"{account}/blobServices/default/containers/{destination.get('container')}"):
+        if change.arm.get(needed) is None:
+            raise AzureError(400, "400", f"The export's destination '{needed}' does not exist.")
+    if value_at(change.resource.identity or {}, "type") == "SystemAssigned" and not change.resource.location:
+        raise AzureError(400, "400", "An export with a managed identity needs a 'location'.")
+    _check_schedule(change, properties.get("schedule"))
+
+
+def _check_schedule(change: Change, schedule: Json | None) -> None:
+    if schedule is None:
+        return
+    one_of(
+        change, "properties.schedule.recurrence", schedule.get("recurrence"), ("Daily", "Weekly", "Monthly", "Annually")
+    )
+    period = schedule.get("recurrencePeriod")
+    before = value_at(change.before.properties, "schedule.recurrencePeriod") if change.before else None
+    if period is None or period == before:
+        return
+    start, end = (_day(period.get(name)) for name in ("from", "to"))
+    if start <= datetime.now(UTC) or end <= start:
+        raise AzureError(400, "400", "'schedule.recurrencePeriod' must begin in the future and end after that.")
+
+
+def _day(text: object) -> datetime:
+    try:
+        return datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+    except ValueError as error:
+        raise AzureError(400, "400", f"'schedule.recurrencePeriod' has '{text}', which is no time.") from error
+
+
+def _computed_export(export: Resource, view: View) -> Json:
+    return {"nextRunTimeEstimate": value_at(export.properties, "schedule.recurrencePeriod.from")}
+
+
 TYPES = (
+    ResourceType(
+        name="Microsoft.CostManagement/exports",
+        versions=versions("2023-08-01 2023-11-01 2024-08-01 2024-10-01-preview 2025-03-01"),
+        scopes=frozenset({"group", "subscription"}),
+        listing="scope",
+        location="global",
+        taggable=False,
+        provisioned=False,
+        patchable=False,
+        keys=frozenset({"eTag"}),
+        required=("definition", "deliveryInfo"),
+        defaults={"format": "Csv"},
+        name_rule=(r"[A-Za-z0-9-]{3,24}", "3-24 letters, digits and dashes"),
+        validate=_validate_export,
+        computed=_computed_export,
+        shown=_shown,
+    ),
     ResourceType(
         name="Microsoft.Consumption/budgets",
         versions=versions("2019-10-01 2021-10-01 2023-05-01 2023-11-01 2024-08-01"),

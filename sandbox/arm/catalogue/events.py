@@ -52,6 +52,8 @@ def _validate_subscription(change: Change) -> None:
     one_of(change, "properties.destination.endpointType", destination.get("endpointType"), _DESTINATIONS)
     if destination["endpointType"] == "WebHook" and not value_at(destination, "properties.endpointUrl"):
         raise AzureError(400, "InvalidRequest", "'properties.destination.properties.endpointUrl' is missing.")
+    if destination["endpointType"] == "AzureFunction":
+        _function_exists(change, str(value_at(destination, "properties.resourceId") or ""))
     policy = properties["retryPolicy"]
     limits = {"maxDeliveryAttempts": (1, 30), "eventTimeToLiveInMinutes": (1, 1440)}
     for name, (least, most) in limits.items():
@@ -59,6 +61,18 @@ def _validate_subscription(change: Change) -> None:
             raise AzureError(
                 400, "InvalidRequest", f"'properties.retryPolicy.{name}' is {policy[name]}; allowed: {least} to {most}."
             )
+
+
+def _function_exists(change: Change, resource_id: str) -> None:
+    """Functions come with the code: before it is deployed Azure finds none."""
+    function = change.arm.get(resource_id)
+    if function is None or function.type.lower() != "microsoft.web/sites/functions":
+        raise AzureError(
+            400,
+            "Endpoint validation",
+            f"Destination endpoint not found. Resource details: resourceId: {resource_id}."
+            " Resource should pre-exist before attempting this operation.",
+        )
 
 
 def _before_subscription(change: Change) -> None:

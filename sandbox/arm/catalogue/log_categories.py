@@ -30,4 +30,10 @@ CATEGORIES: Mapping[str, frozenset[str]] = {
     "microsoft.containerregistry/registries": _words("ContainerRegistryLoginEvents ContainerRegistryRepositoryEvents"),
     "microsoft.eventgrid/topics": _words("DeliveryFailures PublishFailures DataPlaneRequests"),
     "microsoft.eventgrid/systemtopics": _words("DeliveryFailures"),
+    "microsoft.cdn/profiles": _words(
+        "FrontDoorAccessLog FrontDoorHealthProbeLog FrontDoorWebApplicationFirewallLog AzureCdnAccessLog"
+    ),
+    "microsoft.apimanagement/service": _words(
+        "GatewayLogs WebSocketConnectionLogs DeveloperPortalAuditLogs GatewayLlmLogs"
+    ),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sandbox.arm.catalogue.common import made_once, new_guid, now, one_of, private_keys, versions
+from sandbox.arm.catalogue.kubernetes_ml import validate_attached
 from sandbox.arm.catalogue.private_link import connections_to
 from sandbox.arm.checks import check_references, value_at
 from sandbox.arm.model import Action, Change, Json, Resource, ResourceType, View
@@ -168,6 +169,8 @@ async def _workspace_keys(action: Action) -> Json:
 def _validate_compute(change: Change) -> None:
     kind = change.resource.properties.get("computeType")
     one_of(change, "properties.computeType", kind, _COMPUTE_TYPES)
+    if kind == "Kubernetes":
+        validate_attached(change)
     scale = value_at(change.resource.properties, "properties.scaleSettings")
     if kind != "AmlCompute" or scale is None:
         return
@@ -206,7 +209,11 @@ def _computed_compute(compute: Resource, view: View) -> Json:
             },
             "errors": [],
         }
-    return {"properties": inner, "isAttachedCompute": False, "computeLocation": compute.location}
+    return {
+        "properties": inner,
+        "isAttachedCompute": compute.properties["computeType"] == "Kubernetes",
+        "computeLocation": compute.location,
+    }
 
 
 # Batch endpoints
@@ -264,6 +271,7 @@ TYPES = (
         name_rule=(r"[a-zA-Z](?:-?[a-zA-Z0-9]){1,31}", "2-32 letters, digits and dashes, starting with a letter"),
         immutable=(
             "properties.computeType",
+            "properties.resourceId",
             *(f"properties.properties.{each}" for each in ("vmSize", "vmPriority", "subnet", "enableNodePublicIp")),
         ),
         validate=_validate_compute,

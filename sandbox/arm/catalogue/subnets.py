@@ -15,6 +15,8 @@ from sandbox.kernel.errors import AzureError
 VNET = "Microsoft.Network/virtualNetworks"
 SUBNET = f"{VNET}/subnets"
 GROUP = "Microsoft.Network/networkSecurityGroups"
+_SITE = "Microsoft.Web/sites"
+_API_MANAGEMENT = "Microsoft.ApiManagement/service"
 _COMPUTE = "Microsoft.MachineLearningServices/workspaces/computes"
 
 
@@ -87,6 +89,12 @@ def _users(arm: ArmState, subnet: str) -> Iterator[Resource]:
     for compute in arm.of_type(_COMPUTE):
         if str(value_at(compute.properties, "properties.subnet.id")).lower() == subnet:
             yield compute
+    for site in arm.of_type(_SITE):
+        if str(site.properties.get("virtualNetworkSubnetId")).lower() == subnet:
+            yield site
+    for service in arm.of_type(_API_MANAGEMENT):
+        if str(value_at(service.properties, "virtualNetworkConfiguration.subnetResourceId")).lower() == subnet:
+            yield service
 
 
 def free_subnet(change: Change) -> None:

@@ -10,7 +10,7 @@ from sandbox.arm.identity import resolve
 from sandbox.arm.model import Resource
 from sandbox.kernel.errors import AzureError
 from sandbox.ml.http import Call, listing, user_error
-from sandbox.ml.serving import console, rules
+from sandbox.ml.serving import clusters, console, rules
 from sandbox.ml.serving.endpoints import Endpoints, accepted
 from sandbox.ml.serving.routing import SERVED
 from sandbox.ml.serving.state import ServingState
@@ -100,7 +100,10 @@ class Deployments:
                 f"Specified deployment [{before.name}] failed during initial provisioning and is in an unrecoverable state."
                 " Delete and re-create."
             )
-        properties = rules.deployment_properties(body.get("properties") or {})
+        kubernetes = clusters.on_cluster(endpoint.properties)
+        properties = rules.deployment_properties(body.get("properties") or {}, kubernetes=kubernetes)
+        if kubernetes:
+            clusters.check_deployment(call.arm, endpoint, properties)
         await self._check_assets(call, properties)
         base = before or call.arm.new(self._id(call))
         sku = {"name": "Default", **(body.get("sku") or {}), "capacity": rules.instance_count(body.get("sku"))}
@@ -111,7 +114,7 @@ class Deployments:
                 "tags": body.get("tags") or {},
                 "properties": properties,
                 "sku": sku,
-                "kind": "Managed",
+                "kind": "Kubernetes" if kubernetes else "Managed",
                 "identity": body.get("identity"),
             }
         )
@@ -142,6 +145,9 @@ class Deployments:
         return JSONResponse(_shown(wanted), status, operation.headers(call.request))
 
     async def _deploy(self, wanted: Resource) -> None:
+        endpoint = self._state.arm.get(wanted.id.rpartition("/deployments/")[0])
+        if endpoint is not None and clusters.on_cluster(endpoint.properties):
+            clusters.check_pods_can_run(self._state.arm, endpoint)
         await self._state.deploy(wanted)
         current = self._state.arm.get(wanted.id)
         if current is None:

@@ -17,7 +17,7 @@ from sandbox.gateway.routing import token_audience
 from sandbox.gateway.table import public_host
 from sandbox.kernel.tokens import LIFETIME_SECONDS
 from sandbox.ml.http import Call, listing, user_error
-from sandbox.ml.serving import rules
+from sandbox.ml.serving import clusters, rules
 from sandbox.ml.serving.routing import APPLIED, KEYS, workspace_name
 from sandbox.ml.serving.state import ENDPOINT_TYPE, ServingState
 
@@ -127,7 +127,7 @@ class Endpoints:
             base = "https://" + public_host(endpoint.name, endpoint.location or "")
         uris = {"scoringUri": f"{base}/score", "swaggerUri": f"{base}/swagger.json"}
         document["properties"] = {**document["properties"], **uris}
-        return document | {"kind": "Managed"}
+        return document | {"kind": "Kubernetes" if clusters.on_cluster(endpoint.properties) else "Managed"}
 
     # Writing
 
@@ -144,6 +144,7 @@ class Endpoints:
         old_properties, old_identity = wanted.properties, wanted.identity
         location = str(body["location"]).replace(" ", "").lower()
         properties = rules.endpoint_properties(body.get("properties") or {})
+        clusters.check_endpoint(call.arm, call.workspace, properties, old_properties if before else None)
         rules.check_traffic(properties, old_properties, self._state.deployments(wanted.id))
         made = Resource.from_document(
             {

@@ -61,13 +61,9 @@ def check_location(wanted: str | None, before: Resource | None, what: str) -> No
 
 def endpoint_properties(given: Mapping[str, Any]) -> Json:
     """The checked and completed properties of an endpoint's PUT. Traffic is checked apart, by `check_traffic`."""
-    if given.get("compute"):
-        raise refused(
-            "The sandbox does not imitate Kubernetes endpoints (properties.compute).", 501, "NotImitatedBySandbox"
-        )
     mode = _one_of("properties.authMode", given.get("authMode"), AUTH_MODES)
     access = _one_of("properties.publicNetworkAccess", given.get("publicNetworkAccess") or "Enabled", _ACCESS)
-    kept = {key: given[key] for key in ("description", "properties") if given.get(key) is not None}
+    kept = {key: given[key] for key in ("description", "properties", "compute") if given.get(key) is not None}
     return {
         "properties": {},
         **kept,
@@ -125,11 +121,12 @@ def _check_target(name: str, deployment: Resource | None, *, rises: bool, key: s
 # Deployments
 
 
-def deployment_properties(given: Mapping[str, Any]) -> Json:
-    """The checked and completed properties of a deployment's PUT."""
+def deployment_properties(given: Mapping[str, Any], *, kubernetes: bool = False) -> Json:
+    """The checked and completed properties of a deployment's PUT. `kubernetes`: the endpoint is on a cluster."""
+    wanted = "Kubernetes" if kubernetes else "Managed"
     kind = given.get("endpointComputeType") or "Managed"
-    if kind != "Managed":
-        raise refused(f"The sandbox does not imitate {kind} deployments; only Managed.", 501, "NotImitatedBySandbox")
+    if kind != wanted:
+        raise refused(f"properties.endpointComputeType is {kind}; deployments of this endpoint are {wanted}.")
     if not given.get("instanceType"):
         raise refused("properties.instanceType is missing, e.g. Standard_DS3_v2.")
     if not given.get("model") and not given.get("codeConfiguration"):
@@ -138,11 +135,34 @@ def deployment_properties(given: Mapping[str, Any]) -> Json:
     Limits.read(given.get("requestSettings"))
     for probe in ("livenessProbe", "readinessProbe"):
         Probe.read(given.get(probe), f"properties.{probe}")
-    scale = (given.get("scaleSettings") or {}).get("scaleType", "Default")
-    if scale != "Default":
-        raise refused(f"properties.scaleSettings.scaleType is '{scale}'; managed deployments take only 'Default'.")
+    scale = _scale(given.get("scaleSettings") or {}, kubernetes=kubernetes)
     kept = {key: value for key, value in given.items() if value is not None and key != "provisioningState"}
-    return {**_defaults(), **kept, "endpointComputeType": "Managed", "scaleSettings": {"scaleType": "Default"}}
+    return {**_defaults(), **kept, "endpointComputeType": wanted, "scaleSettings": scale}
+
+
+def _scale(given: Mapping[str, Any], *, kubernetes: bool) -> Json:
+    kind = given.get("scaleType", "Default")
+    if kind == "Default":
+        return {"scaleType": "Default"}
+    if kind != "TargetUtilization" or not kubernetes:
+        allowed = (
+            "Kubernetes ones also 'TargetUtilization'" if kubernetes else "managed deployments take only 'Default'"
+        )
+        raise refused(f"properties.scaleSettings.scaleType is '{kind}'; {allowed}.")
+    low, high = given.get("minInstances", 1), given.get("maxInstances", 1)
+    if not 1 <= low <= high:
+        raise refused(
+            f"properties.scaleSettings: minInstances is {low} and maxInstances {high}; 1 <= min <= max is allowed."
+        )
+    return {"minInstances": 1, "maxInstances": 1, "targetUtilizationPercentage": 70, "pollingInterval": "PT1S", **given}
+
+
+def replica_count(deployment: Resource) -> int:
+    """How many replicas run: the instance count, within the bounds of a deployment that scales by itself."""
+    count, scale = instance_count(deployment.sku), deployment.properties.get("scaleSettings") or {}
+    if scale.get("scaleType") != "TargetUtilization":
+        return count
+    return int(max(scale["minInstances"], min(count, scale["maxInstances"])))
 
 
 def _defaults() -> Json:

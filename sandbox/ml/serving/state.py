@@ -23,7 +23,7 @@ from sandbox.ml.serving.materials import Materials, WorkspaceAssets
 from sandbox.ml.serving.prepare import Preparer
 from sandbox.ml.serving.process import ReplicaFailed, end_survivors
 from sandbox.ml.serving.routing import SERVED, endpoint_route, workspace_name
-from sandbox.ml.serving.rules import instance_count
+from sandbox.ml.serving.rules import replica_count
 from sandbox.ml.serving.runner import STARTS_AT_ONCE, Hooks, Runner
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class ServingState:
         self.runners[deployment.key] = runner
         self._telemetry.write_faults(deployment.id, folder)
         try:
-            await runner.deploy(spec, instance_count(deployment.sku))
+            await runner.deploy(spec, replica_count(deployment))
         except ReplicaFailed as error:
             raise AzureError(
                 400,

@@ -78,6 +78,11 @@ class Row:
         """Whether ARM has this property beside `properties`."""
         return not self.flattened or (name in ENVELOPE and name not in self.inner)
 
+    def answers_at_top(self, name: str) -> bool:
+        """The same of an output. Of a key the SDK takes `properties` as a block, and lays them out in its answer."""
+        laid_out = self.flattened or "properties" not in self.type.outputs
+        return not laid_out or (name in ENVELOPE and name not in self.inner)
+
     @cached_property
     def body_inputs(self) -> dict[str, sdk.Property]:
         """The inputs that are sent in the body."""

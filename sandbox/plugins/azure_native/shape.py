@@ -32,7 +32,7 @@ def outputs(row: Row, document: Mapping[str, Any], api_version: str) -> dict[str
     inner = document.get("properties") or {}
     result: dict[str, Any] = {}
     for name, described in row.type.outputs.items():
-        source = document if row.is_top(name) else inner
+        source = document if row.answers_at_top(name) else inner
         arm_name = row.rename.get(name, name)
         if name == "properties" and row.flattened and not row.laid_out:
             source = document

@@ -15,16 +15,23 @@ from sandbox.plugins.azure_native.catalogue import (
     access,
     events,
     features,
+    gateway,
+    kubernetes,
     machinelearning,
     monitoring,
     network,
+    spending,
     storage,
+    web,
     workspace,
 )
 from sandbox.plugins.azure_native.row import NestedClass, Row
 
 _VERSIONED = re.compile(r"^azure-native:(\w+)(?:/(v\w+))?:(\w+)$")
-_MODULES = (workspace, storage, monitoring, machinelearning, access, events, network, features)
+_MODULES = (
+    workspace, storage, monitoring, machinelearning, access, events, network, kubernetes, features, gateway, web,
+    spending,
+)  # fmt: skip
 
 CATALOGUE: Mapping[str, Row] = {row.token: row for module in _MODULES for row in module.ROWS}
 NESTED: Mapping[tuple[str, str], NestedClass] = {
