@@ -31,8 +31,8 @@ sandbox: setup ## Start local Azure and say how to use it
 	@$(BIN)/rollout sandbox up
 
 test: setup lint browser kql ## Lint and all tests
-	@$(BIN)/python -m pytest tests/e2e tests/azurite
-	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/components tests/contract tests/sandbox
+	@$(BIN)/python -m pytest -m timed
+	@$(BIN)/python -m pytest -m "not timed" -n 2 --dist loadfile
 
 lint: $(STAMP) ## black, ruff, mypy, bandit
 	@$(BIN)/black --check --quiet . || { $(BIN)/black --check . ; exit 1; }

@@ -13,7 +13,7 @@ import pytest
 from demo.stage import ENDPOINT, Ran
 from tests.e2e.shop import QUICK, Shop
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.engine]
+pytestmark = [pytest.mark.sandbox, pytest.mark.engine, pytest.mark.timed]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from rollout.controller.state import Phase
 from rollout.reports.audit import count_effects
 from tests.e2e.shop import QUICK, Shop
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.engine]
+pytestmark = [pytest.mark.sandbox, pytest.mark.engine, pytest.mark.timed]
 
 
 def at_random(most_seconds: float) -> float:

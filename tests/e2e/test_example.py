@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.shop import Shop
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.engine]
+pytestmark = [pytest.mark.sandbox, pytest.mark.engine, pytest.mark.timed]
 
 STRAY = """
 import requests, sys

@@ -20,7 +20,7 @@ from sandbox.ml.envs import digest
 from sandbox.ml.serving.prepare import SERVER_REQUIREMENTS
 from tests.e2e.shop import QUICK, Shop
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.engine]
+pytestmark = [pytest.mark.sandbox, pytest.mark.engine, pytest.mark.timed]
 
 #: Long enough for the checks to see what goes wrong on the first step.
 PATIENT = ("--steps", "50,100", "--bake-minutes", "6")

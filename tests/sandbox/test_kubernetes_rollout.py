@@ -12,7 +12,7 @@ from tests.sandbox.operator import Company, company
 from tests.sandbox.test_engine_kubernetes import CLUSTER, change
 from tests.sandbox.test_roles import BRANCH
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.engine]
+pytestmark = [pytest.mark.sandbox, pytest.mark.engine, pytest.mark.timed]
 
 VERSION = "2025-12-01"
 ENDPOINT = {

@@ -14,7 +14,7 @@ import pytest
 from components.identity.custom_roles import OPERATOR
 from tests.sandbox.operator import KEPT_SECONDS, OUTPUTS_LIKE_AZURES, Company, Ran, company
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.engine]
+pytestmark = [pytest.mark.sandbox, pytest.mark.engine, pytest.mark.timed]
 
 ML = "Microsoft.MachineLearningServices/workspaces"
 BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"

@@ -8,7 +8,7 @@ import pytest
 
 from tests.sandbox.operator import Company, company
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.engine]
+pytestmark = [pytest.mark.sandbox, pytest.mark.engine, pytest.mark.timed]
 BRANCH = "ref:refs/heads/main"
 
 
@@ -81,8 +81,15 @@ OUTSIDE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("client", ["operator", "previewer"])
-@pytest.mark.parametrize(("method", "path", "version", "action"), OUTSIDE, ids=lambda each: str(each)[-50:])
+#: The previewer sees that a secret is there, as the program declares one; ARM never shows its value.
+SEEN = {("previewer", "Microsoft.KeyVault/vaults/secrets/read")}
+
+
+@pytest.mark.parametrize(
+    ("client", "method", "path", "version", "action"),
+    [(client, *row) for client in ("operator", "previewer") for row in OUTSIDE if (client, row[3]) not in SEEN],
+    ids=lambda each: str(each)[-50:],
+)
 def test_what_is_outside_the_roles_is_refused(
     operator: Company, client: str, method: str, path: str, version: str, action: str
 ) -> None:

@@ -19,7 +19,7 @@ import requests
 from components.cost.off_hours import SOURCE
 from tests.sandbox.operator import PAYLOAD, Company, company
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.engine]
+pytestmark = [pytest.mark.sandbox, pytest.mark.engine, pytest.mark.timed]
 BRANCH = "ref:refs/heads/main"
 ML = "2024-10-01"
 ROLES = "2022-04-01"
