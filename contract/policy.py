@@ -129,10 +129,21 @@ class RolloutPolicy(_Frozen):
 
 
 class Gates(_Frozen):
-    """Lowest metrics with which a model may be registered for this stack (positive class)."""
+    """What a model has to be to be registered for this stack; metrics are those of the positive class. None: not asked."""
 
     accuracy: Share = Field(default=0.75, description="lowest accuracy")
     precision: Share = Field(default=0.70, description="lowest precision")
     recall: Share = Field(default=0.65, description="lowest recall")
-    f1: Share | None = Field(default=None, description="lowest F1; none: not asked")
-    auc: Share | None = Field(default=None, description="lowest area under the ROC curve; none: not asked")
+    f1: Share | None = Field(default=None, description="lowest F1")
+    auc: Share | None = Field(default=None, description="lowest area under the ROC curve")
+    max_cv_std: Share | None = Field(default=0.05, description="highest deviation of a metric between folds")
+    max_latency_ms: Milliseconds | None = Field(default=300.0, description="highest P95 of one row, in milliseconds")
+    max_memory_mb: Annotated[float, Field(gt=0)] | None = Field(default=2048.0, description="most memory, in MB")
+    max_size_mb: Annotated[float, Field(gt=0)] | None = Field(default=500.0, description="largest model, in MB")
+    max_odds_gap: Share | None = Field(
+        default=None, description="largest gap in true or false positive rate between the groups of a segment"
+    )
+    not_worse_than_baseline: bool = Field(
+        default=False, description="refused when what serves now is better, and not by chance (p < 0.05)"
+    )
+    complete_card: bool = Field(default=False, description="the model card has every field filled in")

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from contract.policy import Gates
 from training.data import DataError, Split, read_table, split
 from training.evaluate import evaluate
-from training.gates import shortfalls
+from training.gates import Measured, metrics_only, shortfalls
 from training.model import DEFAULTS, build
 from training.register import register, track
 from training.result import RESULT_FILE, TrainingResult
@@ -55,7 +55,7 @@ def _train(
     model = build(args.kind, params, parts.train_x, seed=case.seed, unknown=args.unknown_categories)
     model.fit(parts.train_x, parts.train_y)
     metrics = evaluate(model, parts.test_x, parts.test_y)
-    missed = shortfalls(metrics, gates)
+    missed = shortfalls(Measured(metrics=metrics), metrics_only(gates))
     tags = {**tags, "kind": args.kind, "gate_status": "FAILED" if missed else "PASSED"}
     if missed:
         tags["gate_shortfalls"] = "; ".join(map(str, missed))

@@ -8,12 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from contract.policy import Gates
 from training.data import DataError, findings, read_table, split
-from training.gates import shortfalls
 from training.job import TrainingRequest, command_line, staged_code
 from training.model import build
 from training.result import TrainingResult
@@ -156,20 +153,6 @@ def test_training_twice_gives_the_same_model() -> None:
         for _ in "12"
     )
     assert (first == second).all()
-
-
-@given(st.dictionaries(st.sampled_from(["accuracy", "precision", "recall", "f1", "auc"]), st.floats(0, 1)))
-def test_a_model_passes_only_with_every_gate_measured_and_met(metrics: dict[str, float]) -> None:
-    gates = Gates(accuracy=0.9, precision=0.85, recall=0.8, f1=0.82, auc=0.88)
-    required = {name: value for name, value in gates.model_dump().items() if value is not None}
-    missed = {line.metric for line in shortfalls(metrics, gates)}
-    assert missed == {name for name, value in required.items() if name not in metrics or metrics[name] < value}
-
-
-def test_a_metric_that_is_not_a_number_never_passes() -> None:
-    assert [line.metric for line in shortfalls({"accuracy": float("nan"), "precision": 1, "recall": 1}, Gates())] == [
-        "accuracy"
-    ]
 
 
 def test_the_job_runs_the_same_module_with_the_stack_s_gates() -> None:
