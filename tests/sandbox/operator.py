@@ -18,8 +18,8 @@ import requests
 from components.identity.apps import GITHUB_ISSUER
 from contract import StackOutputs
 from rollout.cli import app
-from rollout.cli.output import console, errors
 from sandbox import lifecycle
+from tests.conftest import forget_consoles
 from tests.sandbox.conftest import RunningSandbox, running
 from tests.sandbox.engine import Engine, copy_project
 
@@ -100,12 +100,12 @@ class Company:
     def run(self, command: str, *options: str, use_case: str = "churn", outputs: str = OUTPUTS) -> Ran:
         """`rollout COMMAND churn ...` in this process."""
         file, printed = str(self.folder / outputs), io.StringIO()
-        _forget_consoles()
+        forget_consoles()
         try:
             with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
                 code = app.run([command, use_case, "--outputs", file, *options])
         finally:
-            _forget_consoles()
+            forget_consoles()
         # Lines are broken to the terminal's width.
         return Ran(code, " ".join(printed.getvalue().split()))
 
@@ -240,9 +240,3 @@ def register(made: Company) -> None:
     (model / "input_example.json").write_text(PAYLOAD)
     client = cloud_from_environment().ml_client(made.outputs)
     client.models.create_or_update(Model(name="tiny", version="1", path=str(model), type="custom_model"))
-
-
-def _forget_consoles() -> None:
-    """They keep the stream that they were made with; the next one is made with what is there then."""
-    console.cache_clear()
-    errors.cache_clear()

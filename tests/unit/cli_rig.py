@@ -12,6 +12,7 @@ import pytest
 
 from contract.outputs import StackOutputs
 from rollout.cli import app, driving, session
+from tests.conftest import forget_consoles
 from tests.unit.world import FakeWorld
 
 __all__ = ["cli"]
@@ -110,10 +111,7 @@ class Cli:
     outputs: Path
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
-        from rollout.cli.output import console, errors
-
-        console.cache_clear()
-        errors.cache_clear()
+        forget_consoles()
         self.capsys.readouterr()
         code = app.run(list(arguments))
         captured = self.capsys.readouterr()
