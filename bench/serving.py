@@ -38,7 +38,12 @@ NOISE = 0.97
 _SCRIPT = Path("sandbox/ml/serving/inside/mlflow_score.py")
 _SERVER = ("azureml-inference-server-http==1.5.1", "gunicorn==23.0.0")
 #: What each side of a goal is called.
-MLFLOW, PYFUNC, ONNX, CONTAINER = "mlflow models serve", "Azure's server, pyfunc", "Azure's server, ONNX", "container, ONNX"
+MLFLOW, PYFUNC, ONNX, CONTAINER = (
+    "mlflow models serve",
+    "Azure's server, pyfunc",
+    "Azure's server, ONNX",
+    "container, ONNX",
+)
 _START_SECONDS = 90
 
 
@@ -146,7 +151,18 @@ def _servers(made: Made, folder: Path) -> list[Server]:
     pyfunc = _python(EnvironmentSpec.from_requirements("\n".join([*native, *_SERVER])))
     onnx = _python(EnvironmentSpec.from_conda((made.code / "conda.yaml").read_text()).with_requirements(_SERVER[1]))
     image = _python(EnvironmentSpec.from_requirements(_unhashed(made.context / "requirements.txt")))
-    gunicorn = ("-m", "gunicorn", "-w", "1", "--timeout", "300", "--access-logfile", "-", "--error-logfile", "/dev/null")
+    gunicorn = (
+        "-m",
+        "gunicorn",
+        "-w",
+        "1",
+        "--timeout",
+        "300",
+        "--access-logfile",
+        "-",
+        "--error-logfile",
+        "/dev/null",
+    )
     app = "azureml_inference_server_http.server.entry:app"
 
     def azure(name: str, python: str, root: Path, script: str, model: Path) -> Server:
@@ -203,7 +219,9 @@ def _serve(servers: Sequence[Server], bodies: Sequence[dict[str, Any]]) -> dict[
             for server in servers:
                 load = asyncio.run(put_load(posts[server.name], CONCURRENCY, SECONDS))
                 if load.errors:
-                    raise RuntimeError(f"{server.name}: {load.errors} of {load.requests} requests were not answered 200")
+                    raise RuntimeError(
+                        f"{server.name}: {load.errors} of {load.requests} requests were not answered 200"
+                    )
                 found = seen[server.name]
                 found.rates.append(load.requests_per_second)
                 found.median_ms, found.p99_ms = load.median_ms, load.p99_ms

@@ -1,8 +1,8 @@
 """The container's HTTP side: scoring, liveness and readiness. All judgement is `training.scoring`'s.
 
-    /score   POST answers as Azure's inference server does, GET tells what is served
-    /live    200 while the process answers at all
-    /ready   200 once the model is loaded, 503 until then
+/score   POST answers as Azure's inference server does, GET tells what is served
+/live    200 while the process answers at all
+/ready   200 once the model is loaded, 503 until then
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from training.scoring.collect import collecting
-from training.scoring.handler import Handler, limits_of
+from training.scoring.handler import Handler, Reply, limits_of
 from training.scoring.schema import SCHEMA_FILE
 from training.scoring.service import Service
 
@@ -31,6 +32,7 @@ MODEL_VARIABLE = "AZUREML_MODEL_DIR"
 INLINE_BYTES = 8 * 1024
 #: The process ends with it when the model can't be loaded, as Azure's own server does.
 NO_MODEL = 3
+_CORRELATION = b"x-ms-client-request-id"
 
 
 def open_handler() -> Handler:
@@ -56,22 +58,26 @@ class Container:
         yield
         loading.cancel()
 
-    async def score(self, request: Request) -> Response:
-        handler = self._handler
-        if handler is None:
-            return await self.ready(request)
-        try:
-            body = await _read(request, handler.service.limits.max_body_bytes)
-        except ClientDisconnect:
-            return Response(status_code=400)
-        correlation = request.headers.get("x-ms-client-request-id", "")
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """/score, as plain ASGI: Starlette's request and response take as long as the model does."""
+        handler, status = self._handler, 503
+        body, headers = b"loading", [(b"content-length", b"7")]
+        if handler is not None:
+            given = await _read(receive, handler.service.limits.max_body_bytes)
+            reply = await self._handle(handler, scope, given)
+            status, body = reply.status, reply.body
+            headers = [(name.lower().encode(), value.encode()) for name, value in reply.headers.items()]
+            headers.append((b"content-length", b"%d" % len(body)))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+    async def _handle(self, handler: Handler, scope: Scope, body: bytes | None) -> Reply:
         if body is None:
-            reply = handler.too_large()
-        elif len(body) <= INLINE_BYTES:
-            reply = handler.handle(request.method, body, correlation)
-        else:
-            reply = await asyncio.to_thread(handler.handle, request.method, body, correlation)
-        return Response(reply.body, reply.status, dict(reply.headers))
+            return handler.too_large()
+        correlation = next((value for name, value in scope["headers"] if name == _CORRELATION), b"").decode("latin-1")
+        if len(body) <= INLINE_BYTES:
+            return handler.handle(scope["method"], body, correlation)
+        return await asyncio.to_thread(handler.handle, scope["method"], body, correlation)
 
     async def live(self, _: Request) -> Response:
         return Response(b"alive")
@@ -82,7 +88,7 @@ class Container:
     async def _load(self) -> None:
         try:
             self._handler = await asyncio.to_thread(self._open)
-        except Exception:  # noqa: BLE001 - whatever it is, a container without a model has to end, and say why
+        except Exception:
             log.exception("the model can't be loaded")
             self._end(NO_MODEL)
 
@@ -90,17 +96,18 @@ class Container:
 def create_app(opener: Callable[[], Handler] = open_handler, end: Callable[[int], None] = os._exit) -> Starlette:
     """The ASGI application."""
     made = Container(opener, end)
-    methods = ["GET", "HEAD", "POST", "OPTIONS"]
-    routes = [Route("/score", made.score, methods=methods), Route("/live", made.live), Route("/ready", made.ready)]
+    routes = [Route("/live", made.live), Route("/ready", made.ready), Route("/score", made)]
     return Starlette(routes=routes, lifespan=made.lifespan)
 
 
-async def _read(request: Request, most: int) -> bytes | None:
-    """The body; None as soon as it is too large, whatever its headers say."""
+async def _read(receive: Receive, most: int) -> bytes | None:
+    """The body; None as soon as it is too large, whatever its headers say. What a client that hung up has sent is no JSON."""
     chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
+    while True:
+        message = await receive()
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
         if size > most:
             return None
-        chunks.append(chunk)
-    return b"".join(chunks)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
