@@ -71,12 +71,6 @@ def floors(gates: Gates) -> dict[str, float]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def metrics_only(gates: Gates) -> Gates:
-    """The floors alone, for a run that fits once: it has no folds, no footprint and no card to judge."""
-    unasked = {**dict.fromkeys((each[0] for each in _CEILINGS), None), "not_worse_than_baseline": False}
-    return gates.model_copy(update={**unasked, "complete_card": False})
-
-
 def shortfalls(measured: Measured, gates: Gates) -> list[Shortfall]:
     """What keeps the model out; empty when it passes. NaN is a miss."""
     return [*_floors(measured, gates), *_ceilings(measured, gates), *_others(measured, gates)]

@@ -6,6 +6,7 @@ to try), the model card, and `registered_model_info.json` only for a registered 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -229,6 +230,8 @@ def main(arguments: list[str] | None = None) -> int:
         command.needed(args.evaluated, EVALUATION)
         case, target = load_use_case(args.use_case), read_target(args.target)
         tags = {"stack": target.stack, "environment": target.environment, "use_case": case.name}
+        # which pipeline made it
+        tags |= {"job": job} if (job := os.environ.get("AZUREML_ROOT_RUN_ID", "")) else {}
         tags |= command.tags(args.tags)
         asks = Application(Sources(args.features, args.trained, args.evaluated), args.name or case.name, tags)
         try:
