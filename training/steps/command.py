@@ -30,22 +30,28 @@ class Misused(ValueError):
 
 def run(name: str, work: Callable[[], int | None]) -> int:
     """Do a step's work and give its exit code; what is wrong with the input is told line by line."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout, force=True)
-    # what libraries say at this level is about themselves
-    for other in ("alembic", "mlflow", "matplotlib", "optuna", "azure"):
-        logging.getLogger(other).setLevel(logging.WARNING)
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
     began = time.monotonic()
     try:
-        code = work() or 0
+        code = _done(work)
+        log.info("%s: %s after %.1f s", name, "done" if code == 0 else f"ended with {code}", time.monotonic() - began)
+    finally:
+        log.removeHandler(handler)
+    return code
+
+
+def _done(work: Callable[[], int | None]) -> int:
+    try:
+        return work() or 0
     except DataError as error:
         for finding in error.findings:
             log.error("refused: %s", finding)
-        return WRONG
     except (UseCaseError, TargetError, Misused, ValidationError) as error:
         log.error("refused: %s", error)
-        return WRONG
-    log.info("%s: %s after %.1f s", name, "done" if code == 0 else f"ended with {code}", time.monotonic() - began)
-    return code
+    return WRONG
 
 
 def parser(module: str, description: str | None) -> argparse.ArgumentParser:
