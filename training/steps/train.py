@@ -24,20 +24,15 @@ from training.fingerprint import fingerprint
 from training.learning import CrossValidation, Trial, cross_validate_rival, fit, make_folds, search_parameters
 from training.plan import FeaturePlan
 from training.scores import Ints, best_threshold, metrics
-from training.steps.features import METADATA, TARGET, TRAIN_FILE, FeatureMetadata, features_of
+from training.scoring.describe import describe
+from training.scoring.predictor import TRUSTED as TRUSTED
+from training.steps.features import METADATA, TARGET, TEST_FILE, TRAIN_FILE, FeatureMetadata, features_of
 from training.usecase import UseCase
 
 MODEL_FOLDER = "trained_model"
 TRAINING_METRICS, IMPORTANCE = "training_metrics.json", "feature_importance.json"
 #: What the served model needs; the inference environment is built from it.
 SERVING_PACKAGES = ("mlflow-skinny", "numpy", "pandas", "scikit-learn", "skops", "xgboost-cpu")
-#: What skops may load besides its own list: the booster, and plain settings of the encoder.
-TRUSTED = (
-    "numpy.dtype",
-    "sklearn.model_selection._split.StratifiedKFold",
-    "xgboost.core.Booster",
-    "xgboost.sklearn.XGBClassifier",
-)
 EXAMPLE_ROWS = 5
 
 
@@ -72,6 +67,8 @@ def train(
     model = fit(x, y, plan, best, threads=threads)
     found = _summary(best, cross_validate_rival(parts, y, plan), y, threshold, case, fingerprint(model, threshold))
     _store(model, x, found, metadata, output)
+    rows = (frame, pd.read_parquet(engineered / TEST_FILE))
+    describe(plan, case, rows, threshold, found.model_hash).write(output / MODEL_FOLDER)
     _track(found)
     return found
 
