@@ -7,8 +7,6 @@ with its pinned conda.yaml. `rollout start NAME --model NAME:VERSION --code CODE
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -19,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from contract.autoscaling import settings
 from contract.outputs import Deployment, Scale
+from training.scoring.package import write_code
 from training.steps import command
 from training.steps.register import INFO, RegisteredModelInfo
 from training.steps.train import MODEL_FOLDER
@@ -48,11 +47,11 @@ class Prepared(BaseModel):
 def prepare(model: Path, info: RegisteredModelInfo, case: UseCase, target: Target, output: Path) -> Prepared:
     """Write the files. `model`: the model's folder, whose schema the scoring code takes along."""
     output.mkdir(parents=True, exist_ok=True)
-    code = _write_code(model, output / CODE)
+    write_code(model, output / CODE)
     endpoint = target.endpoint.name if target.endpoint else f"{case.name}-{target.stack}"
     made = Prepared(endpoint=endpoint, deployment=f"{info.name}-v{info.version}"[:32], folder=output)
     (output / ENDPOINT_SPEC).write_text(yaml.safe_dump(_endpoint(made, case, target), sort_keys=False))
-    (output / DEPLOYMENT).write_text(json.dumps(_deployment(made, info, target, with_code=code), indent=2))
+    (output / DEPLOYMENT).write_text(json.dumps(_deployment(made, info, target), indent=2))
     (output / SCALING).write_text(json.dumps(_scaling(made, target), indent=2))
     return made
 
@@ -67,29 +66,18 @@ def _endpoint(made: Prepared, case: UseCase, target: Target) -> dict[str, Any]:
     }
 
 
-def _write_code(model: Path, folder: Path) -> bool:
-    """Whether there is scoring code; MLflow's own scorer serves otherwise."""
-    if importlib.util.find_spec("training.scoring") is None:
-        return False
-    importlib.import_module("training.scoring.package").write_code(model, folder)
-    return True
-
-
-def _deployment(made: Prepared, info: RegisteredModelInfo, target: Target, *, with_code: bool) -> dict[str, Any]:
+def _deployment(made: Prepared, info: RegisteredModelInfo, target: Target) -> dict[str, Any]:
     """No traffic is in it: `rollout` moves that, step by step."""
     wanted = target.endpoint.deployment if target.endpoint else _DEPLOYMENT
     probe = {"initial_delay": 10, "period": 10, "timeout": 2, "failure_threshold": 30}
-    code = {
-        "code_configuration": {"code": CODE, "scoring_script": "score.py"},
-        "environment": {"image": IMAGE, "conda_file": f"{CODE}/conda.yaml"},
-    }
     collected = {name: {"enabled": "true"} for name in ("model_inputs", "model_outputs")}
     return {
         "$schema": f"{_SCHEMAS}/managedOnlineDeployment.schema.json",
         "name": made.deployment,
         "endpoint_name": made.endpoint,
         "model": f"azureml:{info.name}:{info.version}",
-        **(code if with_code else {}),
+        "code_configuration": {"code": CODE, "scoring_script": "score.py"},
+        "environment": {"image": IMAGE, "conda_file": f"{CODE}/conda.yaml"},
         "instance_type": wanted.instance_type,
         "instance_count": wanted.instance_count,
         "request_settings": {

@@ -34,8 +34,18 @@ from training.learning import (
 )
 from training.plan import FeaturePlan
 from training.scores import Ints, best_threshold, metrics
+from training.scoring.describe import describe
+from training.scoring.predictor import TRUSTED as TRUSTED
 from training.steps import command
-from training.steps.features import ENGINEERED, METADATA, TARGET, TRAIN_FILE, FeatureMetadata, features_of
+from training.steps.features import (
+    ENGINEERED,
+    METADATA,
+    TARGET,
+    TEST_FILE,
+    TRAIN_FILE,
+    FeatureMetadata,
+    features_of,
+)
 from training.steps.validate import PROFILE_FILE
 from training.target import read_target
 from training.usecase import UseCase, load_use_case
@@ -44,13 +54,6 @@ MODEL_FOLDER = "trained_model"
 TRAINING_METRICS, IMPORTANCE = "training_metrics.json", "feature_importance.json"
 #: What the served model needs; the inference environment is built from it.
 SERVING_PACKAGES = ("mlflow-skinny", "numpy", "pandas", "scikit-learn", "skops", "xgboost-cpu")
-#: What skops may load besides its own list: the booster, and plain settings of the encoder.
-TRUSTED = (
-    "numpy.dtype",
-    "sklearn.model_selection._split.StratifiedKFold",
-    "xgboost.core.Booster",
-    "xgboost.sklearn.XGBClassifier",
-)
 EXAMPLE_ROWS = 5
 #: Parameters of XGBoost that can be given instead of searched: type, and what they are.
 FIXED: Mapping[str, tuple[Callable[[str], float], str]] = {
@@ -109,6 +112,8 @@ def train(
     _store(model, x, found, metadata, output)
     # the rows that it learned from go with the model: what later ones have drifted from
     shutil.copyfile(engineered / PROFILE_FILE, output / MODEL_FOLDER / PROFILE_FILE)
+    rows = (frame, pd.read_parquet(engineered / TEST_FILE))
+    describe(plan, case, rows, threshold, found.model_hash).write(output / MODEL_FOLDER)
     _track(found)
     return found
 

@@ -16,6 +16,7 @@ import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 from pydantic import BaseModel, ConfigDict
 
+from training.leaks import leaks
 from training.profiles import Profile, drift, profile
 from training.render import render
 from training.sources import table_of
@@ -28,8 +29,6 @@ DATA_FILE, PROFILE_FILE = "data.parquet", "profile.json"
 REPORT = "validation_report"
 #: More rows than this share beyond five interquartile ranges are worth a look.
 MAX_OUTLIERS = 0.02
-#: A feature that tells this share of what a guess of the commonest class gets wrong, tells the target.
-LEAK = 0.99
 Severity = Literal["error", "warning"]
 
 
@@ -99,7 +98,10 @@ def _inspect(table: Table, case: UseCase, baseline: Path | None) -> tuple[Valida
         *_ids(table, case),
         *_schema(table, case),
         *_columns(found, case),
-        *_leaks(table, case, found, classes),
+        *(
+            _error("leakage", f"column '{name}' tells the target '{case.target}'; drop it", name)
+            for name in leaks(table, class_of(case), found)
+        ),
         *_drift(drifted, case),
     ]
     report = ValidationReport(
@@ -222,42 +224,6 @@ def _columns(found: Profile, case: UseCase) -> Iterator[Finding]:
             yield _error("constant", f"column '{name}' is constant", name)
         if column.outliers > MAX_OUTLIERS:
             yield _warning("outliers", f"column '{name}': {column.outliers:.1%} of values are far outside", name)
-
-
-def _leaks(table: Table, case: UseCase, found: Profile, classes: dict[str, int]) -> Iterator[Finding]:
-    """Features that all but equal the target: known values, or an order, that tell the class."""
-    guessed = max(classes.values(), default=0)
-    if len(classes) < 2:
-        return
-    for name, column in found.columns.items():
-        told = _told_by_values(table, case, name) if column.distinct <= found.rows / 20 else 0
-        if column.kind == "number" and len(classes) == 2:
-            told = max(told, _told_by_order(table, case, name, min(classes, key=lambda each: classes[each])))
-        if (told - guessed) / (sum(classes.values()) - guessed) >= LEAK:
-            yield _error("leakage", f"column '{name}' tells the target '{case.target}'; drop it", name)
-
-
-def _told_by_values(table: Table, case: UseCase, name: str) -> int:
-    """Rows whose class is right when each value of the column stands for its commonest class."""
-    query = (
-        f"SELECT sum(best) FROM (SELECT max(n) AS best FROM (SELECT {quoted(name)} AS value, {class_of(case)} AS class,"  # nosec B608  # quoted
-        " count(*) AS n FROM source GROUP BY value, class) GROUP BY value)"
-    )
-    return int(table.rows(query)[0][0] or 0)
-
-
-def _told_by_order(table: Table, case: UseCase, name: str, rare: str) -> int:
-    """Rows whose class is right when the column is cut at its best place."""
-    query = (
-        "WITH ordered AS (SELECT value, sum(hit) AS hits, count(*) AS n FROM"  # nosec B608  # quoted
-        f" (SELECT {quoted(name)} AS value, CAST({class_of(case)} = ? AS INTEGER) AS hit FROM source"
-        f" WHERE {quoted(name)} IS NOT NULL) GROUP BY value),"
-        " cuts AS (SELECT sum(hits) OVER w AS low_hits, sum(n) OVER w AS low, sum(hits) OVER () AS all_hits,"
-        " sum(n) OVER () AS everything FROM ordered WINDOW w AS (ORDER BY value ROWS UNBOUNDED PRECEDING))"
-        " SELECT max(greatest(low_hits + (everything - low) - (all_hits - low_hits), (low - low_hits) + (all_hits - low_hits)))"
-        " FROM cuts"
-    )
-    return int(table.rows(query, [rare])[0][0] or 0)
 
 
 def _drift(drifted: dict[str, float], case: UseCase) -> Iterator[Finding]:
