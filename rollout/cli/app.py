@@ -16,7 +16,7 @@ from rollout.errors import RolloutError
 SHIP, LOOK, STEER, SETUP = "Ship", "Look", "Steer", "Set up"
 
 COMMANDS = (
-    Entry("train", "rollout.cli.train:train", "Train, gate and register a model, as a job on the stack's cluster.", SHIP),
+    Entry("train", "rollout.cli.train:train", "Train, judge and register a model, as a pipeline on the stack's cluster.", SHIP),
     Entry("model", "rollout.cli.model:app", "What is done with models before they are deployed: optimize.", SHIP),
     Entry("plan", "rollout.cli.ship:plan", "What each step will be able to see at the traffic of now.", SHIP),
     Entry("start", "rollout.cli.ship:start", "Deploy a model as green and begin to move traffic to it.", SHIP),
