@@ -89,7 +89,8 @@ class Cloud:
             "active_directory": self.authority,
             "aml_resource_id": self.ml_audience,
             "storage_endpoint": self.storage_suffix,
-            "registry_discovery_endpoint": self.resource_manager,
+            # where registries tell their addresses, for tokens of the same audience
+            "registry_discovery_endpoint": self.ml_audience,
         }
         return {"cloud": f"rollout-{digest.hexdigest()[:12]}", "cloud_metadata": metadata}
 
