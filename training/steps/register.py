@@ -5,6 +5,7 @@ In: everything so far. Out: `quality_gate_status.txt`, the model card, and `regi
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,6 +129,8 @@ def _last(client: MlflowClient, name: str) -> Mapping[str, str] | None:
 def _make(folder: Path, client: MlflowClient, name: str, tags: dict[str, str], facts: Facts) -> RegisteredModelInfo:
     run = mlflow.active_run()
     assert run is not None  # nosec B101  # the caller opens it
+    for file in (card.MARKDOWN, card.HTML):  # the card goes where the model goes, and is signed with it
+        shutil.copy2(folder / file, folder / MODEL_FOLDER / file)
     mlflow.log_artifacts(str(folder / MODEL_FOLDER), ARTIFACT)
     made = mlflow.register_model(f"runs:/{run.info.run_id}/{ARTIFACT}", name, tags=tags)
     client.set_registered_model_alias(name, tags.get("environment", "latest"), made.version)

@@ -19,8 +19,8 @@ from sandbox.arm.model import Resource
 from sandbox.kernel.errors import AzureError
 from sandbox.ml.conda import CondaError, EnvironmentSpec
 from sandbox.ml.envs import EnvironmentBuilder, EnvironmentFailed, tail
-from sandbox.ml.serving.console import INITIALIZER_LOG
 from sandbox.ml.registries.state import registry_asset
+from sandbox.ml.serving.console import INITIALIZER_LOG
 from sandbox.ml.serving.materials import Materials, asset_id
 from sandbox.ml.serving.spec import Limits, Probe, ReplicaSpec
 

@@ -1,0 +1,26 @@
+"""`rollout model ...`: registered models. The commands are in files by concern; this one joins them."""
+
+from __future__ import annotations
+
+import typer
+
+from rollout.cli import model_look, model_promote, model_trust
+
+HELP = "Registered models: list, compare, validate, sign, verify, promote."
+
+app = typer.Typer(
+    name="model",
+    help=HELP,
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("list")(model_look.list_models)
+app.command()(model_look.show)
+app.command()(model_look.compare)
+app.command()(model_look.card)
+app.command()(model_trust.sign)
+app.command()(model_trust.verify)
+app.command()(model_promote.promote)
