@@ -18,10 +18,13 @@ from components.feature_store.build import Features, FeaturesArgs, build_feature
 from components.feature_store.load_testing import LoadTesting
 from components.foundation import Foundation, build_foundation, lock_data
 from components.gateway.build import Gateway, build_gateway
+from components.gateway.health import HEALTHY
 from components.identity.apps import Identity, IdentityArgs
 from components.identity.custom_roles import Where
 from components.kubernetes.build import Kubernetes, build_kubernetes, parts_of
+from components.observability.availability import Door
 from components.observability.logs import Observability, ObservabilityArgs
+from components.observability.reachable import managed, open_to_all
 from components.observability.watch import Watch, Watched, WatchedEndpoint, build_watch
 from components.serving.batch import BatchEndpoint
 from components.serving.build import build_serving
@@ -84,9 +87,9 @@ def build(settings: Settings, project: str) -> Platform:
         settings,
         FeaturesArgs(place=place, foundation=foundation, seen=seen, clusters=clusters, endpoints=serving.online),
     )
-    watched = _watched(settings, place, foundation, serving.online, events, kubernetes)
-    watch = build_watch(settings, place, seen, watched)
     gateway = build_gateway(settings, place, foundation, seen, serving.online, identity)
+    endpoints = _watched_endpoints(settings, place, serving.online, gateway)
+    watch = build_watch(settings, place, seen, _watched(place, foundation, endpoints, events, kubernetes))
     below = [events, functions, identity, clusters, *parts_of(kubernetes), *watch.below_data, *serving.online.values()]
     below += spending.parts
     if features:
@@ -158,24 +161,14 @@ def _clusters(settings: Settings, place: Placement, foundation: Foundation) -> C
 
 
 def _watched(
-    settings: Settings,
     place: Placement,
     foundation: Foundation,
-    endpoints: dict[str, Endpoint],
+    endpoints: dict[str, WatchedEndpoint],
     events: Events,
     kubernetes: Kubernetes | None,
 ) -> Watched:
-    """Azure has no metrics and no traffic log of Kubernetes endpoints, so only the others are watched by those."""
     return Watched(
-        endpoints={
-            use_case: WatchedEndpoint(
-                name=settings.endpoints[use_case].name or place.names.endpoint(use_case),
-                id=each.endpoint_id,
-                address=each.scoring_uri,
-            )
-            for use_case, each in endpoints.items()
-            if settings.endpoints[use_case].compute == "managed"
-        },
+        endpoints=endpoints,
         workspace_id=foundation.workspace.workspace_id,
         storage_id=foundation.storage.account_id,
         vault_id=foundation.workspace.vault_id,
@@ -183,6 +176,27 @@ def _watched(
         topic_id=events.topic_id,
         kubernetes_id=kubernetes.cluster.cluster_id if kubernetes else None,
     )
+
+
+def _watched_endpoints(
+    settings: Settings, place: Placement, endpoints: dict[str, Endpoint], gateway: Gateway | None
+) -> dict[str, WatchedEndpoint]:
+    """Azure has no metrics and no traffic log of Kubernetes endpoints, so only the others are watched by those."""
+    return {
+        use_case: WatchedEndpoint(
+            name=settings.endpoints[use_case].name or place.names.endpoint(use_case),
+            id=endpoints[use_case].endpoint_id,
+            door=_door(settings, use_case, endpoints[use_case], gateway),
+        )
+        for use_case in managed(settings)
+    }
+
+
+def _door(settings: Settings, use_case: str, endpoint: Endpoint, gateway: Gateway | None) -> Door | None:
+    """The gateway's health operation, or else the endpoint itself, which turns callers without a credential away."""
+    if gateway is not None and use_case in gateway.apis:
+        return Door(address=gateway.health_urls[use_case], status=HEALTHY)
+    return Door(address=endpoint.scoring_uri, status=401) if open_to_all(settings, use_case) else None
 
 
 def _identity(

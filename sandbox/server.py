@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -20,7 +18,6 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
-from rollout.errors import RolloutError
 from sandbox.admin import app as admin
 from sandbox.arm import app as arm
 from sandbox.arm.state import ArmState
@@ -31,6 +28,7 @@ from sandbox.graph import app as graph
 from sandbox.graph.state import GraphState
 from sandbox.kernel.connections import Connection
 from sandbox.kernel.context import Sandbox, open_sandbox
+from sandbox.kernel.foreground import run_in_foreground
 from sandbox.kernel.loopback import bind
 from sandbox.kernel.settings import load_settings
 from sandbox.kernel.tls import server_context, tls_files
@@ -174,20 +172,5 @@ def _stop_on_signals(control: Control) -> None:
         loop.add_signal_handler(number, control.stop)
 
 
-def main() -> int:
-    """Exit code as in `rollout.errors`."""
-    parser = argparse.ArgumentParser(prog="python -m sandbox.server", description=__doc__)
-    parser.add_argument("--home", type=Path, required=True, help="the sandbox's folder")
-    home = parser.parse_args().home.resolve()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    os.umask(0o077)
-    try:
-        asyncio.run(serve(home))
-    except RolloutError as error:
-        print(f"{error.message}\n{error.way_out}", file=sys.stderr)
-        return error.exit_code
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_in_foreground(serve, asyncio.run, module="sandbox.server", about=__doc__))

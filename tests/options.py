@@ -56,6 +56,8 @@ OPTIONS: dict[str, Any] = {
     },
     "featureStore": {"enabled": True},
     "loadTesting": {"enabled": True},
+    # the gateway lets callers of two countries in
+    "availabilityTest": {"enabled": True, "locations": ["us-va-ash-azr", "us-il-ch1-azr", "us-ca-sjc-azr"]},
     "lockData": True,
     "costExport": {"enabled": True},
     "offHours": {"enabled": True, "timeZone": "Europe/Berlin"},

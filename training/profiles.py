@@ -17,6 +17,8 @@ from training.tables import Kind, Table, quoted
 QUANTILES = tuple(round(0.1 * step, 1) for step in range(1, 10))
 #: Categories that are told apart; the rest is one.
 TOP = 30
+#: Up to here distinct values are counted; beyond, estimated (HyperLogLog) within a few percent.
+EXACT_ROWS = 1_000_000
 #: Stands in for an empty bin, so that its logarithm exists.
 _EMPTY = 1e-4
 
@@ -28,6 +30,7 @@ class ColumnProfile(BaseModel):
 
     kind: Kind
     missing: int
+    #: Estimated in a table of more than EXACT_ROWS rows.
     distinct: int
     minimum: float | None = None
     maximum: float | None = None
@@ -58,7 +61,8 @@ def profile(table: Table, kinds: dict[str, Kind]) -> Profile:
 
 def _column(table: Table, name: str, kind: Kind, rows: int) -> ColumnProfile:
     column = quoted(name)
-    present, distinct = table.row(f"count({column}), count(DISTINCT {column})")
+    counted = f"approx_count_distinct({column})" if rows > EXACT_ROWS else f"count(DISTINCT {column})"
+    present, distinct = table.row(f"count({column}), {counted}")
     common = {"kind": kind, "missing": rows - present, "distinct": distinct}
     if kind == "category":
         tops = _tops(table, column)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -67,20 +68,35 @@ def open_table(path: Path, case: UseCase) -> Iterator[Table]:
     """The CSV or Parquet file as a table. Raises `DataError` when it can't be read as one."""
     if not path.is_file():
         raise DataError([f"{path}: no such file"])
-    with duckdb.connect(":memory:", config={"memory_limit": MEMORY_LIMIT, "threads": 2}) as connection:
+    with (
+        tempfile.TemporaryDirectory(prefix="table-") as folder,
+        duckdb.connect(
+            ":memory:", config={"memory_limit": MEMORY_LIMIT, "threads": 2, "temp_directory": folder}
+        ) as connection,
+    ):
         # the order of rows is part of the result: the same file gives the same model
         connection.execute("SET preserve_insertion_order = true")
         try:
-            relation = _read(connection, path, case)
+            relation = _read(connection, path, case, Path(folder))
         except duckdb.Error as error:
             raise DataError([f"{path.name}: not readable as CSV or Parquet: {str(error).splitlines()[0]}"]) from error
         relation.create_view("source")
-        yield Table(connection, {name: _kind(str(type_)) for name, type_ in _columns(relation)})
+        try:
+            yield Table(connection, {name: _kind(str(type_)) for name, type_ in _columns(relation)})
+        except duckdb.Error as error:
+            raise DataError([f"{path.name}: {str(error).splitlines()[0]}"]) from error
 
 
-def _read(connection: duckdb.DuckDBPyConnection, path: Path, case: UseCase) -> duckdb.DuckDBPyRelation:
+def _read(connection: duckdb.DuckDBPyConnection, path: Path, case: UseCase, folder: Path) -> duckdb.DuckDBPyRelation:
     if path.suffix == ".parquet":
         return connection.read_parquet(str(path))
+    # text is parsed once; every question after that is put to columns
+    parsed = folder / "table.parquet"
+    _read_csv(connection, path, case).write_parquet(str(parsed))
+    return connection.read_parquet(str(parsed))
+
+
+def _read_csv(connection: duckdb.DuckDBPyConnection, path: Path, case: UseCase) -> duckdb.DuckDBPyRelation:
     # yes and no stay the words that they are; DuckDB would make truth values of them
     relation = connection.read_csv(
         str(path), header=True, sep=case.delimiter, sample_size=-1, auto_type_candidates=["BIGINT", "DOUBLE", "VARCHAR"]

@@ -11,6 +11,7 @@ import pulumi
 from components.base import Placement, child
 from components.events.functions_storage import FunctionsStorage, FunctionsStorageArgs
 from components.events.settings import FunctionSettings
+from components.identity.managed import user_assigned
 from components.identity.roles import Role, assign
 from components.network.reach import Reach
 from components.network.vnet import Network
@@ -56,7 +57,7 @@ class Functions(pulumi.ComponentResource):
     def __init__(self, name: str, args: FunctionsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("rollouts:platform:Functions", name, None, opts)
         self._name, self._args, self.vault_name = name, args, args.vault_name
-        self._identity = self._build_identity()
+        self._identity = user_assigned(f"{self._name}-identity", whose="functions", parent=self, place=args.place)
         self.principal_id = self._identity.principal_id
         storage = FunctionsStorageArgs(
             place=args.place,
@@ -73,19 +74,6 @@ class Functions(pulumi.ComponentResource):
         self.app_id, self.app_name, self.host_name = site.id, site.name, site.default_host_name
         self._close_password_doors(site)
         self.register_outputs({"app_name": self.app_name, "host_name": self.host_name})
-
-    def _build_identity(self) -> Any:
-        from pulumi_azure_native import managedidentity
-
-        place = self._args.place
-        return managedidentity.UserAssignedIdentity(
-            f"{self._name}-identity",
-            resource_name_=place.names.of("managed identity", "functions"),
-            resource_group_name=place.resource_group,
-            location=place.location,
-            tags=place.tags,
-            opts=child(self, place),
-        )
 
     def _build_secrets(self) -> tuple[dict[str, pulumi.Output[str]], list[pulumi.Resource]]:
         """A place for each secret, and the right to read it and no other. People put the values: none is in Pulumi's state.

@@ -9,6 +9,7 @@ import pulumi
 
 from components.base import Placement, child
 from components.gateway import openapi
+from components.gateway.health import health_policy_xml
 from components.gateway.policy_xml import PolicyArgs, policy_xml
 from components.gateway.settings import ApiManagementSettings, GatewayEndpointSettings
 from components.identity.define import Defined
@@ -54,7 +55,9 @@ class ScoringApi(pulumi.ComponentResource):
             to, scope = args.principal_id, args.endpoint_id
             args.scorer.assign(f"{name}-scorer", to=to, scope=scope, parent=self, kind="ServicePrincipal")
         backend = self._build_backend()
-        self._build_policy(self._build_api(), backend, key)
+        api = self._build_api()
+        self._build_policy(api, backend, key)
+        self._build_health(api, backend)
         self.register_outputs({"path": self.path})
 
     def _build_key(self) -> Any:
@@ -148,4 +151,21 @@ class ScoringApi(pulumi.ComponentResource):
             value=pulumi.Output.all(args.front_door_id, args.client_id).apply(document),
             **self._common,
             opts=child(self, args.place, after=[each for each in (backend, key) if each is not None]),
+        )
+
+    def _build_health(self, api: Any, backend: Any) -> None:
+        from pulumi_azure_native import apimanagement
+
+        args = self._args
+        apimanagement.ApiOperationPolicy(
+            f"{self._name}-health",
+            api_id=api.name,
+            operation_id=openapi.health_operation(args.use_case),
+            policy_id="policy",
+            format="xml",
+            value=pulumi.Output.from_input(args.front_door_id).apply(
+                lambda front_door_id: health_policy_xml(front_door_id, args.use_case)
+            ),
+            **self._common,
+            opts=child(self, args.place, after=[backend]),
         )

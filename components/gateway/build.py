@@ -13,6 +13,7 @@ from components.foundation import Foundation
 from components.gateway.api import ScoringApi, ScoringApiArgs
 from components.gateway.api_management import ApiManagement, ApiManagementArgs
 from components.gateway.front_door import FrontDoor, FrontDoorArgs, OriginArgs
+from components.gateway.openapi import HEALTH_PATH
 from components.gateway.problems import exposed
 from components.gateway.tiers import TIERS
 from components.identity.apps import Identity
@@ -33,10 +34,16 @@ class Gateway:
     @property
     def scoring_urls(self) -> dict[str, pulumi.Output[str]]:
         """By use case."""
+        return self._urls("/score")
+
+    @property
+    def health_urls(self) -> dict[str, pulumi.Output[str]]:
+        """By use case: what answers 200 without a token while the gateway reaches the endpoint."""
+        return self._urls(HEALTH_PATH)
+
+    def _urls(self, path: str) -> dict[str, pulumi.Output[str]]:
         host = self.front_door.host_name
-        return {
-            name: pulumi.Output.concat("https://", host, "/", api.path, "/score") for name, api in self.apis.items()
-        }
+        return {name: pulumi.Output.concat("https://", host, "/", api.path, path) for name, api in self.apis.items()}
 
     @property
     def components(self) -> tuple[pulumi.Resource, ...]:

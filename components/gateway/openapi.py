@@ -9,6 +9,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+#: Whether the endpoint can be reached; the one operation that needs no token.
+HEALTH_PATH = "/health"
+
 _CELL: dict[str, Any] = {"description": "a number, text, true or false, or null"}
 _ROWS = {"type": "array", "items": {}, "description": "rows; each a list of cells or an object by column"}
 _TABLE = {
@@ -23,7 +26,7 @@ _TABLE = {
 
 
 def document(use_case: str, model: str) -> dict[str, Any]:
-    """OpenAPI 3.0 of one endpoint: scoring, and the description that the live deployment gives of itself."""
+    """OpenAPI 3.0 of one endpoint: scoring, the description that the live deployment gives of itself, and its health."""
     return {
         "openapi": "3.0.1",
         "info": {
@@ -34,6 +37,7 @@ def document(use_case: str, model: str) -> dict[str, Any]:
         "paths": {
             "/score": {"post": _score(use_case)},
             "/swagger.json": {"get": _description(use_case)},
+            HEALTH_PATH: {"get": _health(use_case)},
         },
         "components": {"schemas": {"ScoringRequest": _request(), "Predictions": {"description": "one for each row"}}},
     }
@@ -86,5 +90,23 @@ def _description(use_case: str) -> dict[str, Any]:
                 "content": {"application/json": {"schema": {"type": "object"}}},
             },
             "401": {"description": "No token, or not one for this API"},
+        },
+    }
+
+
+def health_operation(use_case: str) -> str:
+    """Its id, for the policy of its own."""
+    return f"health-{use_case}"
+
+
+def _health(use_case: str) -> dict[str, Any]:
+    return {
+        "operationId": health_operation(use_case),
+        "summary": "Whether the endpoint can be reached; the model is not asked",
+        "security": [],
+        "responses": {
+            "200": {"description": "The gateway reaches the endpoint, and its sign-in works"},
+            "429": {"description": "Asked too often from one address"},
+            "503": {"description": "The endpoint did not answer as it should"},
         },
     }

@@ -16,6 +16,8 @@ CLIENT_HEADER = "X-Azure-ClientIP"
 PIN_HEADER = "azureml-model-deployment"
 #: What the endpoints' Entra tokens are for.
 ENDPOINT_AUDIENCE = "https://ml.azure.com"
+#: C#: where a request comes from, before Front Door.
+CLIENT_ADDRESS = f'context.Request.Headers.GetValueOrDefault("{CLIENT_HEADER}", context.Request.IpAddress)'
 _TOKEN, _CACHED = "caller", "prediction"  # nosec B105 - names of context variables
 _SCORING = '@(context.Request.Method == "POST")'
 
@@ -48,8 +50,8 @@ def policy_xml(args: PolicyArgs) -> str:
 def _inbound(inbound: Element, args: PolicyArgs) -> None:
     settings = args.settings
     SubElement(inbound, "base")
-    _front_door_only(inbound, args.front_door_id)
-    _set_header(inbound, PIN_HEADER, None)
+    front_door_only(inbound, args.front_door_id)
+    set_header(inbound, PIN_HEADER, None)
     if settings.tokens.issuer is None:
         _entra_token(inbound, settings.tokens, args.tenant_id)
     else:
@@ -66,14 +68,15 @@ def _inbound(inbound: Element, args: PolicyArgs) -> None:
         _prediction_lookup(inbound, args.use_case)
     SubElement(inbound, "set-backend-service", {"backend-id": args.backend_id})
     if args.key_name is not None:
-        _set_header(inbound, "Authorization", f"Bearer {{{{{args.key_name}}}}}")
+        set_header(inbound, "Authorization", f"Bearer {{{{{args.key_name}}}}}")
     else:
         SubElement(
             inbound, "authentication-managed-identity", {"resource": ENDPOINT_AUDIENCE, "client-id": args.client_id}
         )
 
 
-def _front_door_only(inbound: Element, front_door_id: str) -> None:
+def front_door_only(inbound: Element, front_door_id: str) -> None:
+    """Whoever did not come through this stack's Front Door is refused."""
     check = SubElement(
         inbound,
         "check-header",
@@ -123,8 +126,7 @@ _REFUSAL = {
 
 def _caller() -> str:
     """Whose requests are counted: the token's subject; Front Door's own address would be one for all."""
-    address = f'context.Request.Headers.GetValueOrDefault("{CLIENT_HEADER}", context.Request.IpAddress)'
-    return f'@(((Jwt)context.Variables["{_TOKEN}"])?.Subject ?? {address})'
+    return f'@(((Jwt)context.Variables["{_TOKEN}"])?.Subject ?? {CLIENT_ADDRESS})'
 
 
 def _size_and_shape(inbound: Element, most_bytes: int) -> None:
@@ -177,7 +179,7 @@ def _prediction_lookup(inbound: Element, use_case: str) -> None:
     )
     answer = SubElement(found, "return-response")
     SubElement(answer, "set-status", {"code": "200", "reason": "OK"})
-    _set_header(answer, "Content-Type", "application/json")
+    set_header(answer, "Content-Type", "application/json")
     SubElement(answer, "set-body").text = f'@((string)context.Variables["{_CACHED}"])'
 
 
@@ -199,7 +201,7 @@ def _outbound(outbound: Element, args: PolicyArgs) -> None:
         )
 
 
-def _set_header(parent: Element, name: str, value: str | None) -> None:
+def set_header(parent: Element, name: str, value: str | None) -> None:
     """Override a header, or take it off."""
     header = SubElement(parent, "set-header", {"name": name, "exists-action": "override" if value else "delete"})
     if value:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from ipaddress import IPv4Network
+from typing import TYPE_CHECKING
 
 from components.config_errors import Problem, missing
 from components.gateway.tiers import SMALLEST_SUBNET, TIERS
-from components.settings import Settings
+
+if TYPE_CHECKING:
+    from components.settings import Settings
 
 
 def problems_of_gateway(settings: Settings) -> Iterator[Problem]:

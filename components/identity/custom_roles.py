@@ -201,6 +201,7 @@ PREVIEWER = CustomRole(
         "Microsoft.ApiManagement/service/read",
         "Microsoft.ApiManagement/service/apis/read",
         "Microsoft.ApiManagement/service/apis/policies/read",
+        "Microsoft.ApiManagement/service/apis/operations/policies/read",
         "Microsoft.ApiManagement/service/backends/read",
         "Microsoft.ApiManagement/service/diagnostics/read",
         "Microsoft.ApiManagement/service/loggers/read",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 
@@ -35,21 +36,25 @@ class ManagedIdentity:
     ready: tuple[pulumi.Resource, ...]
 
 
-def managed_identity(
-    name: str, *, whose: str, parent: pulumi.Resource, place: Placement, grants: Sequence[Grant]
-) -> ManagedIdentity:
-    """An identity named after `whose`, and its grants."""
+def user_assigned(name: str, *, whose: str, parent: pulumi.Resource, place: Placement) -> Any:
+    """The identity alone, named after `whose`."""
     from pulumi_azure_native import managedidentity
 
-    resource_name = place.names.of("managed identity", whose)
-    identity = managedidentity.UserAssignedIdentity(
+    return managedidentity.UserAssignedIdentity(
         name,
-        resource_name_=resource_name,
+        resource_name_=place.names.of("managed identity", whose),
         resource_group_name=place.resource_group,
         location=place.location,
         tags=place.tags,
         opts=child(parent, place),
     )
+
+
+def managed_identity(
+    name: str, *, whose: str, parent: pulumi.Resource, place: Placement, grants: Sequence[Grant]
+) -> ManagedIdentity:
+    """An identity named after `whose`, and its grants."""
+    identity = user_assigned(name, whose=whose, parent=parent, place=place)
     roles = [
         assign(
             f"{name}-{grant.what}-{grant.role.name.lower().replace('_', '-')}",
@@ -63,6 +68,7 @@ def managed_identity(
         )
         for grant in grants
     ]
+    resource_name = place.names.of("managed identity", whose)
     return ManagedIdentity(
         id=identity.id,
         plain_id=f"{place.group_id}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{resource_name}",

@@ -8,6 +8,7 @@ from typing import Any
 import pulumi
 
 from components.base import Placement, child
+from components.identity.managed import user_assigned
 from components.identity.roles import Role, assign
 from components.kubernetes.insights import collect_logs
 from components.kubernetes.settings import KubernetesSettings, PoolSettings
@@ -40,7 +41,7 @@ class Cluster(pulumi.ComponentResource):
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("rollouts:kubernetes:Cluster", name, None, opts)
         self._name, self._args = name, args
-        identity = self._build_identity()
+        identity = user_assigned(f"{self._name}-identity", whose="kubernetes", parent=self, place=args.place)
         cluster = self._build_cluster(identity.id, self._grant_network(identity.principal_id))
         self.cluster_id, self.cluster_name = cluster.id, cluster.name
         self.oidc_issuer_url = cluster.oidc_issuer_profile.apply(lambda profile: profile.issuer_url)
@@ -60,19 +61,6 @@ class Cluster(pulumi.ComponentResource):
             )
         self.ready = [pull, *self._build_pools(cluster), self._build_maintenance(cluster)]
         self.register_outputs({"cluster_id": self.cluster_id, "oidc_issuer_url": self.oidc_issuer_url})
-
-    def _build_identity(self) -> Any:
-        from pulumi_azure_native import managedidentity
-
-        place = self._args.place
-        return managedidentity.UserAssignedIdentity(
-            f"{self._name}-identity",
-            resource_name_=place.names.of("managed identity", "kubernetes"),
-            resource_group_name=place.resource_group,
-            location=place.location,
-            tags=place.tags,
-            opts=child(self, place),
-        )
 
     def _grant_network(self, principal_id: pulumi.Output[str]) -> list[pulumi.Resource]:
         """Load balancers and nodes join the cluster's own subnet, and no other."""

@@ -12,13 +12,21 @@ from components.observability.settings import AvailabilityTestSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Door:
+    """Where an endpoint is asked from outside: an https address, and what it answers to a caller without a credential."""
+
+    address: pulumi.Input[str]
+    status: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class AvailabilityArgs:
     place: Placement
     settings: AvailabilityTestSettings
     app_insights_id: pulumi.Input[str]
     action_group_id: pulumi.Input[str]
-    #: What is called, https, by use case.
-    addresses: Mapping[str, pulumi.Input[str]]
+    #: What is called, by use case.
+    doors: Mapping[str, Door]
 
 
 class Availability(pulumi.ComponentResource):
@@ -31,12 +39,12 @@ class Availability(pulumi.ComponentResource):
         super().__init__("rollouts:platform:Availability", name, None, opts)
         self._name, self._args = name, args
         self.test_ids, self.alert_ids = {}, {}
-        for use_case, address in args.addresses.items():
-            self.test_ids[use_case] = self._build_test(use_case, address)
+        for use_case, door in args.doors.items():
+            self.test_ids[use_case] = self._build_test(use_case, door)
             self.alert_ids[use_case] = self._build_alert(use_case, self.test_ids[use_case])
         self.register_outputs({"test_ids": self.test_ids})
 
-    def _build_test(self, use_case: str, address: pulumi.Input[str]) -> pulumi.Output[str]:
+    def _build_test(self, use_case: str, door: Door) -> pulumi.Output[str]:
         from pulumi_azure_native import applicationinsights as insights
 
         args, place, settings = self._args, self._args.place, self._args.settings
@@ -49,17 +57,17 @@ class Availability(pulumi.ComponentResource):
             location=place.location,
             kind=insights.WebTestKind.STANDARD,
             web_test_kind=insights.WebTestKind.STANDARD,
-            description=f"{use_case}: a call without a key, every {settings.every_minutes} minutes",
+            description=f"{use_case}: a call without a credential, every {settings.every_minutes} minutes",
             enabled=True,
             frequency=settings.every_minutes * 60,
             timeout=settings.timeout_seconds,
             retry_enabled=True,
             locations=[insights.WebTestGeolocationArgs(location=each) for each in settings.locations],
             request=insights.WebTestPropertiesRequestArgs(
-                request_url=address, http_verb="GET", follow_redirects=False, parse_dependent_requests=False
+                request_url=door.address, http_verb="GET", follow_redirects=False, parse_dependent_requests=False
             ),
             validation_rules=insights.WebTestPropertiesValidationRulesArgs(
-                expected_http_status_code=settings.expected_status,
+                expected_http_status_code=settings.expected_status or door.status,
                 s_sl_check=True,
                 s_sl_cert_remaining_lifetime_check=7,
             ),

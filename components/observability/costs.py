@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from components.observability.reachable import managed, tested
 from components.observability.rules import RULES, LogRule, MetricRule, Of
 from contract.outputs import CostLine
 
@@ -44,7 +45,7 @@ def _alerts(settings: Settings, book: PriceBook) -> CostLine:
         elif isinstance(rule, MetricRule):
             series += count
     if settings.availability_test.enabled:
-        series += len(settings.endpoints)
+        series += len(tested(settings))
     usd = series * book.alerts.metric_series_month
     usd += sum(count * _query_price(book, every) for every, count in queries.items())
     parts = [f"{count} x log query every {every} min" for every, count in sorted(queries.items()) if count]
@@ -54,7 +55,7 @@ def _alerts(settings: Settings, book: PriceBook) -> CostLine:
 def _count(settings: Settings, of: Of) -> int:
     """How many alert rules a row of the table makes."""
     if of is Of.ENDPOINT:
-        return len(settings.endpoints)
+        return len(managed(settings))
     if of is Of.KUBERNETES:
         return int(kubernetes_is_on(settings))
     return 1
@@ -74,7 +75,7 @@ def _query_price(book: PriceBook, every: int) -> float:
 
 def _tests(settings: Settings, book: PriceBook) -> CostLine:
     test, prices = settings.availability_test, book.alerts
-    calls = len(settings.endpoints) * len(test.locations) * book.hours_per_month * 60 // test.every_minutes
+    calls = len(tested(settings)) * len(test.locations) * book.hours_per_month * 60 // test.every_minutes
     basis = f"{calls:,} calls at {prices.availability_call:g} USD; list, unverified"
     return _line("availability tests", calls * prices.availability_call, basis)
 

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from pydantic.alias_generators import to_camel
 
 from components.config_errors import Problem, missing
+from components.gateway.problems import exposed
+from components.observability.reachable import kept_inside, managed, tested
+from components.observability.regions import TEST_LOCATIONS
 from components.observability.rules import GROUPS, METRIC_WINDOWS, RULES, LogRule, MetricRule, Rule
 from components.settings import Settings
 
@@ -59,18 +62,24 @@ def _availability_test(settings: Settings) -> Iterator[Problem]:
     if test.failing_locations > len(test.locations):
         allowed = f"at most the number of availabilityTest.locations, which is {len(test.locations)}"
         yield Problem("availabilityTest.failingLocations", test.failing_locations, allowed)
-    if not settings.network.public_access:
-        yield Problem(
-            "availabilityTest.enabled", True, "needs network.publicAccess: true: Azure's tests call from the internet"
-        )
-        return
-    for use_case, endpoint in settings.endpoints.items():
-        if not endpoint.public_network_access:
-            yield Problem(
-                "availabilityTest.enabled",
-                True,
-                f"needs endpoints.{use_case}.publicNetworkAccess: true, which is false",
+    reached = tested(settings)
+    for use_case in managed(settings):
+        if use_case not in reached and not (reached and kept_inside(settings, use_case)):
+            yield _unreached(settings, use_case)
+    countries = settings.gateway.front_door.allowed_countries if exposed(settings) else ()
+    for location in test.locations if countries else ():
+        if TEST_LOCATIONS[location] not in countries:
+            allowed = (
+                f"gateway.frontDoor.allowedCountries blocks its calls, which come from {TEST_LOCATIONS[location]}; "
+                f"allowed: locations in {', '.join(countries)}"
             )
+            yield Problem("availabilityTest.locations", location, allowed)
+
+
+def _unreached(settings: Settings, use_case: str) -> Problem:
+    key = f"endpoints.{use_case}.publicNetworkAccess" if settings.network.public_access else "network.publicAccess"
+    allowed = f"needs {key}: true, or endpoint {use_case} behind a gateway: Azure's tests call from the internet"
+    return Problem("availabilityTest.enabled", True, allowed)
 
 
 def _prod(settings: Settings) -> Iterator[Problem]:

@@ -14,7 +14,7 @@ Minutes5 = Literal[5, 10, 15]
 Severity = Annotated[int, Field(ge=0, le=4)]
 #: Windows that Azure's log alerts take; metric alerts lack 10.
 Window = Literal[5, 10, 15, 30, 60, 360, 1440]
-TestLocation = Annotated[str, one_of("test location", TEST_LOCATIONS)]
+TestLocation = Annotated[str, one_of("test location", tuple(TEST_LOCATIONS))]
 
 
 class LogSettings(Block):
@@ -86,9 +86,11 @@ class AlertSettings(ReceiverSettings):
 
 
 class AvailabilityTestSettings(Block):
-    """Azure calls each endpoint's address from outside, without a key."""
+    """Azure calls each endpoint from outside, without a credential: through the gateway if there is one."""
 
-    enabled: bool = Field(default=False, description="needs addresses that the internet reaches")
+    enabled: bool = Field(
+        default=False, description="needs endpoints that the internet reaches, by themselves or through the gateway"
+    )
     every_minutes: Minutes5 = Field(default=5, description="how often each location calls")
     locations: tuple[TestLocation, ...] = Field(
         default=("us-va-ash-azr", "us-il-ch1-azr", "us-ca-sjc-azr", "emea-nl-ams-azr", "emea-gb-db3-azr"),
@@ -98,11 +100,11 @@ class AvailabilityTestSettings(Block):
     )
     failing_locations: int = Field(default=3, ge=1, description="so many locations that fail make an alert")
     timeout_seconds: Literal[30, 60, 90, 120] = Field(default=30, description="no answer within this is a failure")
-    expected_status: int = Field(
-        default=401,
+    expected_status: int | None = Field(
+        default=None,
         ge=100,
         le=599,
-        description="a call without a key is turned away with 401: the address, TLS and sign-in work, the model is not asked",
+        description="none: 401 of the endpoint, which turns a call without a key away, or 200 of the gateway's health; the model is not asked",
     )
 
 

@@ -10,7 +10,7 @@ import pulumi
 from components.base import Placement
 from components.cost.prices import price_book
 from components.observability.alerts import Alerts, AlertsArgs
-from components.observability.availability import Availability, AvailabilityArgs
+from components.observability.availability import Availability, AvailabilityArgs, Door
 from components.observability.dashboards import Dashboards, DashboardsArgs
 from components.observability.diagnostics import Diagnostics, DiagnosticsArgs
 from components.observability.grafana import Grafana, GrafanaArgs
@@ -23,8 +23,8 @@ from components.settings import Settings
 class WatchedEndpoint:
     name: str
     id: pulumi.Input[str]
-    #: What clients call, https.
-    address: pulumi.Input[str]
+    #: Where it is asked from outside; None: the internet does not reach it.
+    door: Door | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,7 +135,7 @@ def _availability(settings: Settings, place: Placement, seen: Observability, wat
         settings=settings.availability_test,
         app_insights_id=seen.app_insights_id,
         action_group_id=seen.action_group_ids["sev1"],
-        addresses={use_case: each.address for use_case, each in watched.endpoints.items()},
+        doors={use_case: each.door for use_case, each in watched.endpoints.items() if each.door is not None},
     )
     return Availability("availability", args)
 

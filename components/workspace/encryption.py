@@ -8,6 +8,7 @@ from typing import Any
 import pulumi
 
 from components.base import Placement, child
+from components.identity.managed import user_assigned
 from components.identity.roles import Role, assign
 from components.network.reach import Reach
 from components.workspace.settings import EncryptionSettings
@@ -95,7 +96,9 @@ class Encryption(pulumi.ComponentResource):
     def __init__(self, name: str, args: EncryptionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("rollouts:platform:Encryption", name, None, opts)
         self._name, self._args = name, args
-        vault, identity = self._build_vault(), self._build_identity()
+        vault, identity = self._build_vault(), user_assigned(
+            f"{self._name}-identity", whose="encryption", parent=self, place=args.place
+        )
         key = self._build_key(vault)
         role = assign(
             f"{name}-crypto-user",
@@ -136,19 +139,6 @@ class Encryption(pulumi.ComponentResource):
             ),
             tags=place.tags,
             opts=child(self, place, precious=True),
-        )
-
-    def _build_identity(self) -> Any:
-        from pulumi_azure_native import managedidentity
-
-        place = self._args.place
-        return managedidentity.UserAssignedIdentity(
-            f"{self._name}-identity",
-            resource_name_=place.names.of("managed identity", "encryption"),
-            resource_group_name=place.resource_group,
-            location=place.location,
-            tags=place.tags,
-            opts=child(self, place),
         )
 
     def _build_key(self, vault: Any) -> Any:

@@ -10,6 +10,7 @@ import pulumi
 
 from components import naming
 from components.base import Placement, child
+from components.identity.managed import user_assigned
 from components.identity.roles import Role, assign
 from components.network.isolation import managed_network
 from components.network.reach import OPEN, Reach
@@ -61,7 +62,7 @@ class Workspace(pulumi.ComponentResource):
         self.vault_id = self._build_vault()
         self.registry_name = args.place.names.of("container registry")
         self.registry_id = self._build_registry()
-        identity = self._build_identity()
+        identity = user_assigned(f"{self._name}-identity", whose="workspace", parent=self, place=args.place)
         self.identity, self.principal_id = identity, identity.principal_id
         workspace = self._build_workspace(identity.id, self._grant(identity))
         self.workspace_id, self.workspace_name = workspace.id, workspace.name
@@ -115,19 +116,6 @@ class Workspace(pulumi.ComponentResource):
         )
         identifier: pulumi.Output[str] = registry.id
         return identifier
-
-    def _build_identity(self) -> Any:
-        from pulumi_azure_native import managedidentity
-
-        place = self._args.place
-        return managedidentity.UserAssignedIdentity(
-            f"{self._name}-identity",
-            resource_name_=place.names.of("managed identity", "workspace"),
-            resource_group_name=place.resource_group,
-            location=place.location,
-            tags=place.tags,
-            opts=child(self, place),
-        )
 
     def _grant(self, identity: Any) -> list[pulumi.Resource]:
         """What Azure ML asks for when a workspace has an identity of its own, one resource at a time."""

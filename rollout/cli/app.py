@@ -32,7 +32,7 @@ COMMANDS = (
     Entry("abort", "rollout.cli.steer:abort", "Stop the rollout that is under way, and go back.", STEER),
     Entry("park", "rollout.cli.park:park", "Delete an endpoint's deployments for a while; it costs nothing then.", STEER),
     Entry("unpark", "rollout.cli.park:unpark", "Make parked deployments again, test them, give them their traffic.", STEER),
-    Entry("model", "rollout.cli.model:app", "Registered models: list, compare, validate, sign, verify, promote.", LOOK),
+    Entry("model", "rollout.cli.model:app", "Registered models: list, compare, validate, sign, verify, promote, optimize.", LOOK),
     Entry("doctor", "rollout.cli.doctor:app", "What this machine has, and what is missing.", SETUP),
     Entry("sandbox", "rollout.cli.sandbox:app", "A local stand-in for Azure: up, status, env, fault, reset, down.", SETUP),
 )  # fmt: skip

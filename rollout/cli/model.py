@@ -5,12 +5,11 @@ from __future__ import annotations
 import typer
 
 from rollout.cli import model_look, model_promote, model_trust
-
-HELP = "Registered models: list, compare, validate, sign, verify, promote."
+from rollout.cli.model_optimize import optimize
 
 app = typer.Typer(
     name="model",
-    help=HELP,
+    help="Registered models: list, compare, validate, sign, verify, promote, optimize.",
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -24,3 +23,4 @@ app.command()(model_look.card)
 app.command()(model_trust.sign)
 app.command()(model_trust.verify)
 app.command()(model_promote.promote)
+app.command("optimize")(optimize)

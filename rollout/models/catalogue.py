@@ -8,7 +8,7 @@ from typing import Any
 
 from contract.policy import Gates
 from rollout.azure.models import RegisteredModel
-from training.gates import METRICS, Measured, metrics_only, shortfalls
+from training.gates import METRICS, Measured, Shortfall, shortfalls
 
 #: Tags that this package writes.
 SIGNED_BY, FILES_HASH, STAGE = "signed_by", "files_hash", "stage"
@@ -50,7 +50,7 @@ def version_of(
 ) -> Version:
     """What the tags tell, judged by the gates of the stack that looks."""
     tags, metrics = model.tags, recorded_metrics(model.tags)
-    missed = shortfalls(Measured(metrics=metrics), metrics_only(gates)) if metrics else []
+    missed = recorded_shortfalls(tags, gates) if metrics else []
     stages = [tags[STAGE]] if tags.get(STAGE) else []
     return Version(
         name=model.ref.name,
@@ -79,6 +79,11 @@ def recorded_metrics(tags: Mapping[str, str]) -> dict[str, float]:
         except (KeyError, ValueError):
             continue
     return found
+
+
+def recorded_shortfalls(tags: Mapping[str, str], gates: Gates) -> list[Shortfall]:
+    """The gates' floors that the recorded metrics miss. What else training judged is not in a version's tags."""
+    return [each for each in shortfalls(Measured(metrics=recorded_metrics(tags)), gates) if each.gate in METRICS]
 
 
 @dataclass(frozen=True, slots=True)

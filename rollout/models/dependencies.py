@@ -46,7 +46,9 @@ def check(model: Path) -> list[Finding]:
     if loose:
         pins = failed(PINS, f"not pinned to one version: {', '.join(loose)}")
     elif len(hashed) < len(found):
-        pins = warned(PINS, f"{len(found)} packages pinned, without hashes: whoever holds the index can swap their files")
+        pins = warned(
+            PINS, f"{len(found)} packages pinned, without hashes: whoever holds the index can swap their files"
+        )
     else:
         pins = passed(PINS, f"{len(found)} packages, pinned with hashes")
     return [pins, _audit(found)]

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 from rollout.azure.model_refs import ModelRef
 from rollout.errors import BadInput, GateFailed, NotFound, Untrusted
 from rollout.models import signing
-from rollout.models.catalogue import FILES_HASH, SIGNED_BY, STAGE, recorded_metrics
+from rollout.models.catalogue import FILES_HASH, SIGNED_BY, STAGE, recorded_shortfalls
 from rollout.models.signing import SIGNATURE
 from rollout.models.store import Models
-from training.gates import Measured, metrics_only, shortfalls
 
 if TYPE_CHECKING:
     from contract import StackOutputs
@@ -113,7 +112,7 @@ def _reached(stage: str, wanted: str) -> bool:
 
 
 def _refuse_shortfalls(tags: Mapping[str, str], way: Way, source: ModelRef) -> None:
-    missed = shortfalls(Measured(metrics=recorded_metrics(tags)), metrics_only(way.target.gates))
+    missed = recorded_shortfalls(tags, way.target.gates)
     if missed:
         raise GateFailed(
             f"the gates of {way.target.stack!r} refuse {source.short}: " + "; ".join(each.said for each in missed),

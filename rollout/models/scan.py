@@ -75,9 +75,11 @@ def _globals(path: Path) -> tuple[list[str], list[str], bool]:
 def _code(model: Path) -> Iterator[Finding]:
     """Python that comes with the model, or a loader that is not MLflow's own."""
     described = model / MLMODEL
-    flavor = {}
+    flavor: dict[str, Any] = {}
     if described.is_file():
-        flavor = ((yaml.safe_load(described.read_text("utf-8")) or {}).get("flavors") or {}).get("python_function") or {}
+        flavor = ((yaml.safe_load(described.read_text("utf-8")) or {}).get("flavors") or {}).get(
+            "python_function"
+        ) or {}
     loader = str(flavor.get("loader_module", ""))
     scripts = [path.relative_to(model).as_posix() for path in files_of(model) if path.suffix in (".py", ".pyc", ".so")]
     if loader and not loader.startswith("mlflow."):

@@ -105,6 +105,7 @@ COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
     },
     "apimanagement:Api": lambda name, given: {"name": given["apiId"]},
     "apimanagement:ApiPolicy": lambda name, given: {},
+    "apimanagement:ApiOperationPolicy": lambda name, given: {},
     "apimanagement:Backend": lambda name, given: {"name": given["backendId"]},
     "apimanagement:Diagnostic": lambda name, given: {},
     "apimanagement:Logger": lambda name, given: {"name": given["loggerId"]},

@@ -22,6 +22,7 @@ _ML = "azure.ai.ml._restclient.arm_ml_service.models"
 MODELS: dict[str, tuple[str, str]] = {
     "apimanagement:Api": ("azure.mgmt.apimanagement.models", "ApiCreateOrUpdateParameter"),
     "apimanagement:ApiManagementService": ("azure.mgmt.apimanagement.models", "ApiManagementServiceResource"),
+    "apimanagement:ApiOperationPolicy": ("azure.mgmt.apimanagement.models", "PolicyContract"),
     "apimanagement:ApiPolicy": ("azure.mgmt.apimanagement.models", "PolicyContract"),
     "apimanagement:Backend": ("azure.mgmt.apimanagement.models", "BackendContract"),
     "apimanagement:Diagnostic": ("azure.mgmt.apimanagement.models", "DiagnosticContract"),

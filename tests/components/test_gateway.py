@@ -218,6 +218,25 @@ def test_traces_go_by_identity_without_bodies(prod: Run) -> None:
     assert logged["api-management-logs"] == ["GatewayLogs"]
 
 
+def test_health_is_asked_without_a_token_and_gets_nothing_to_run(prod: Run) -> None:
+    declared = prod.declared["gateway-churn-health"]
+    document = json.loads(prod.declared["gateway-churn-api"].inputs["value"])
+    assert declared.inputs["operationId"] == document["paths"]["/health"]["get"]["operationId"]
+    root = fromstring(declared.inputs["value"])
+    inbound = root.find("inbound")
+    assert inbound is not None
+    tags = [each.tag for each in inbound]
+    assert tags[:2] == ["check-header", "rate-limit-by-key"], "through the front door, and not too often"
+    assert "base" not in tags, "the token check of the API is for the others"
+    assert not {"authentication-managed-identity", "validate-azure-ad-token"} & set(tags)
+    taken_off = {each.get("name") for each in inbound.findall("set-header") if each.get("exists-action") == "delete"}
+    assert taken_off == {"Authorization", "azureml-model-deployment"}, "the endpoint is asked without a credential"
+    turned_away, otherwise = root.findall("outbound/choose/*")
+    assert "StatusCode == 401" in (turned_away.get("condition") or "")
+    codes = [each.find("return-response/set-status").get("code") for each in (turned_away, otherwise)]  # type: ignore[union-attr]
+    assert codes == ["200", "503"], "the endpoint's sign-in answers; anything else is no health"
+
+
 def test_an_endpoint_can_stay_inside() -> None:
     values = every_option("prod")
     values["endpoints"] = {**values["endpoints"], "intent": {**values["endpoints"]["churn"], "model": "intent"}}
@@ -225,6 +244,8 @@ def test_an_endpoint_can_stay_inside() -> None:
     made = deploy("prod", **values)
     assert [each.inputs["apiId"] for each in made.of("apimanagement:Api")] == ["churn"]
     assert set(made.outputs["gateway_urls"]) == {"churn"}
+    asked = [each.inputs["request"]["requestUrl"] for each in made.of("applicationinsights:WebTest")]
+    assert asked == ["https://scoring.example.com/churn/health"], "what is inside is not asked from outside"
 
 
 def test_locks_wait_for_what_the_gateway_has_on_the_vault() -> None:

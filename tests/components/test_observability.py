@@ -14,6 +14,7 @@ from components.cost.prices import estimate, price_book
 from components.naming import Names
 from components.observability.action_groups import _webhooks
 from components.observability.alerts import Alerts, AlertsArgs
+from components.observability.regions import TEST_LOCATIONS
 from components.observability.rules import GROUPS, RULES, LogRule, MetricRule, Of, group_of, iso
 from tests.components.mocks import Declared, Run, run, settings_of, stack_values
 from tests.components.test_platform import deploy
@@ -27,12 +28,12 @@ def prod() -> Run:
 
 @pytest.fixture(scope="module")
 def full() -> Run:
-    """staging with every option, and with an availability test, which is for stacks that are open to the internet."""
+    """staging with every option, and open to the internet in place of a gateway."""
     open_ = {
         "network": {"publicAccess": True, "allowedIps": []},
         "gateway": {"enabled": False},
         "endpoints": {"churn": {"publicNetworkAccess": True}},
-        "availabilityTest": {"enabled": True},
+        "availabilityTest": {"locations": list(TEST_LOCATIONS)[:5]},
     }
     return deploy("staging", **merged(every_option("staging"), open_))
 
@@ -188,6 +189,15 @@ def test_endpoints_are_called_from_outside_and_three_silent_locations_are_an_ale
     assert told(alert) == "sev1"
 
 
+def test_behind_a_gateway_its_health_is_asked_and_no_secret_is_needed() -> None:
+    everything = deploy("prod", **every_option("prod"))
+    test = everything.one("applicationinsights:WebTest").inputs
+    assert test["request"]["requestUrl"] == "https://scoring.example.com/churn/health"
+    assert not {"headers", "requestBody"} & set(test["request"]), "nothing that would have to be kept secret"
+    assert test["validationRules"]["expectedHttpStatusCode"] == 200
+    assert "availability-churn-alert" in everything.declared
+
+
 def test_grafana_reads_its_sources_and_nothing_else(full: Run) -> None:
     properties = full.one("dashboard:Grafana").inputs["properties"]
     assert properties["apiKey"] == "Disabled"
@@ -268,7 +278,9 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
     ("dev", {"alerts": {"sev4": {}}}, "alerts.sev4", "unknown key"),
     ("dev", {"availabilityTest": {"enabled": True, "locations": ["us-va-ash-azr"]}}, "availabilityTest.failingLocations = 3", "which is 1"),
     ("dev", {"availabilityTest": {"enabled": True, "locations": ["us-va-ash-azr", "mars"], "failingLocations": 1}}, "availabilityTest.locations.1 = 'mars'", "unknown test location"),
-    ("prod", {"availabilityTest": {"enabled": True}}, "availabilityTest.enabled = True", "network.publicAccess: true"),
+    ("prod", {"availabilityTest": {"enabled": True}, "gateway": {"enabled": False}}, "availabilityTest.enabled = True", "needs network.publicAccess: true, or endpoint churn behind a gateway"),
+    ("prod", {"availabilityTest": {"enabled": True, "locations": ["us-va-ash-azr", "emea-gb-db3-azr"], "failingLocations": 2}, "gateway": {"frontDoor": {"allowedCountries": ["US"]}}}, "availabilityTest.locations = 'emea-gb-db3-azr'", "come from IE; allowed: locations in US"),
+    ("dev", {"availabilityTest": {"enabled": True}, "endpoints": {"churn": {"publicNetworkAccess": False}}}, "availabilityTest.enabled = True", "endpoints.churn.publicNetworkAccess: true"),
     ("dev", {"dashboards": {"grafana": {"enabled": True, "admins": ["me"]}}}, "dashboards.grafana.admins.0 = 'me'", "match pattern"),
     ("prod", {"logs": {"audit": False}}, "logs.audit = False", "prod needs true"),
 ]  # fmt: skip

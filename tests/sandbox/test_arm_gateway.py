@@ -75,6 +75,7 @@ def test_the_import_makes_operations_and_shows_no_text(gate: Arm) -> None:
     assert {(each["properties"]["method"], each["properties"]["urlTemplate"]) for each in operations} == {
         ("POST", "/score"),
         ("GET", "/swagger.json"),
+        ("GET", "/health"),
     }
     assert "already has the path" in refused(gate, f"{APIM}/apis/other", {"properties": {"path": "churn"}})
     broken = {"properties": {"path": "x", "format": "openapi+json", "value": '{"swagger": "2.0"}'}}

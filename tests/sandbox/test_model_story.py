@@ -27,7 +27,7 @@ from tests.unit.cli_rig import outputs_document
 from tests.unit.trust_rig import new_key
 from training.steps.evaluate import evaluate
 from training.steps.features import engineer
-from training.steps.register import register
+from training.steps.register import Application, Sources, register
 from training.steps.train import train
 from training.steps.validate import validate
 
@@ -101,7 +101,7 @@ def _learn(folder: Path) -> None:
         engineer(folder / "validated_data", CASE, folder)
         train(folder / "engineered_features", CASE, FLOORS, folder)
         evaluate(folder / "trained_model", folder / "engineered_features", CASE, folder)
-        register(folder, CASE, Gates(**FLOORS, complete_card=True), "story", TAGS)
+        register(Application(Sources.below(folder), "story", TAGS), CASE, Gates(**FLOORS, complete_card=True), folder)
 
 
 @pytest.fixture(scope="module")

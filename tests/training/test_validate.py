@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from tests.training.conftest import CASE, ROWS, customers
+from training import leaks, profiles
 from training.profiles import Profile, stability_index
 from training.steps.validate import validate
 from training.tables import DataError
@@ -68,6 +69,17 @@ def test_what_no_model_should_learn_from_is_refused(
     report = json.loads((tmp_path / "out" / "validation_report.json").read_text())
     assert any(said in finding["message"] for finding in report["findings"])
     assert "refused" in (tmp_path / "out" / "validation_report.html").read_text()
+
+
+def test_a_large_table_is_sampled_for_leaks_and_its_values_estimated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leaks, "SAMPLE_ROWS", 300)
+    monkeypatch.setattr(profiles, "EXACT_ROWS", 1000)
+    table = customers()
+    table["score"] = table.index + (table["left"] == "yes") * 5000.0
+    found = refused(table, tmp_path)
+    assert found == ["column 'score' tells the target 'left'; drop it"]
 
 
 def test_999_rows_are_one_too_few(tmp_path: Path) -> None:

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from components.config import SettingsError, parse
+from components.config import SettingsError
 from components.cost.prices import estimate, price_book
 from components.kubernetes.attachment import configuration
 from components.kubernetes.costs import kubernetes_lines
 from tests.components.mocks import settings_of, stack_values
 from tests.options import merged
+from tests.wrong_settings import refused
 
 TLS = {"tlsSecret": "router-tls", "tlsName": "models.example.com"}
 ON: dict[str, Any] = {"enabled": True, "extension": TLS}
@@ -74,11 +75,7 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
 def test_a_wrong_setting_is_named_with_what_is_allowed(
     stack: str, change: dict[str, Any], key: str, allowed: str
 ) -> None:
-    with pytest.raises(SettingsError) as caught:
-        parse(stack, {**stack_values(stack), **change})
-    said = [line for line in str(caught.value).splitlines() if f"azureml-rollouts:{key}" in line]
-    assert said, str(caught.value)
-    assert allowed in said[0]
+    refused(stack, {**stack_values(stack), **change}, key, allowed)
 
 
 def test_an_authorized_range_is_not_for_a_private_cluster() -> None:

@@ -12,6 +12,7 @@ from components.config import SettingsError, parse
 from components.cost.prices import price_book
 from components.network.costs import model_registry_lines, network_lines
 from tests.components.mocks import settings_of, stack_values
+from tests.wrong_settings import refused
 
 OPEN = {"enabled": True, "publicAccess": True}
 PREMIUM = {"sku": "Premium"}
@@ -46,11 +47,7 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
 def test_a_wrong_setting_is_named_with_what_is_allowed(
     stack: str, change: dict[str, Any], key: str, allowed: str
 ) -> None:
-    with pytest.raises(SettingsError) as caught:
-        parse(stack, {**stack_values(stack), **change})
-    said = [line for line in str(caught.value).splitlines() if f"azureml-rollouts:{key}" in line]
-    assert said, str(caught.value)
-    assert allowed in said[0]
+    refused(stack, {**stack_values(stack), **change}, key, allowed)
 
 
 def test_two_datastores_do_not_share_a_container() -> None:

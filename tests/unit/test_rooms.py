@@ -161,7 +161,7 @@ def test_the_command_line_loads_no_sdk_before_a_command_needs_it() -> None:
 
 def test_what_runs_inside_a_training_job_needs_only_what_is_sent_with_it() -> None:
     """The job's code asset is `training` and `contract`; `rollout` is not there."""
-    at_home = {"training/job.py", "contract/reader.py"}  # who submits the job, and who reads a stack
+    at_home = {"training/job.py", "training/following.py", "contract/reader.py"}  # who submits, follows, reads a stack
     users = {
         file.relative_to(ROOT).as_posix()
         for file in files()

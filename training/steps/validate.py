@@ -6,6 +6,7 @@ Out: `validated_data/` (data.parquet, profile.json), `validation_report.json`, `
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,17 +16,19 @@ import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 from pydantic import BaseModel, ConfigDict
 
+from training.leaks import leaks
 from training.profiles import Profile, drift, profile
 from training.render import render
+from training.sources import table_of
+from training.steps import command
 from training.tables import DataError, Kind, Table, open_table, quoted
-from training.usecase import UseCase
+from training.usecase import UseCase, load_use_case
 
+VALIDATED = "validated_data"
 DATA_FILE, PROFILE_FILE = "data.parquet", "profile.json"
 REPORT = "validation_report"
 #: More rows than this share beyond five interquartile ranges are worth a look.
 MAX_OUTLIERS = 0.02
-#: A feature that tells this share of what a guess of the commonest class gets wrong, tells the target.
-LEAK = 0.99
 Severity = Literal["error", "warning"]
 
 
@@ -65,7 +68,7 @@ def validate(data: Path, case: UseCase, output: Path, baseline: Path | None = No
         _write(report, output)
         if report.errors:
             raise DataError([each.message for each in report.errors])
-        validated = output / "validated_data"
+        validated = output / VALIDATED
         validated.mkdir(exist_ok=True)
         table.connection.sql("SELECT * FROM source").write_parquet(str(validated / DATA_FILE))
         (validated / PROFILE_FILE).write_text(found.model_dump_json(indent=2))
@@ -95,7 +98,10 @@ def _inspect(table: Table, case: UseCase, baseline: Path | None) -> tuple[Valida
         *_ids(table, case),
         *_schema(table, case),
         *_columns(found, case),
-        *_leaks(table, case, found, classes),
+        *(
+            _error("leakage", f"column '{name}' tells the target '{case.target}'; drop it", name)
+            for name in leaks(table, class_of(case), found)
+        ),
         *_drift(drifted, case),
     ]
     report = ValidationReport(
@@ -220,44 +226,37 @@ def _columns(found: Profile, case: UseCase) -> Iterator[Finding]:
             yield _warning("outliers", f"column '{name}': {column.outliers:.1%} of values are far outside", name)
 
 
-def _leaks(table: Table, case: UseCase, found: Profile, classes: dict[str, int]) -> Iterator[Finding]:
-    """Features that all but equal the target: known values, or an order, that tell the class."""
-    guessed = max(classes.values(), default=0)
-    if len(classes) < 2:
-        return
-    for name, column in found.columns.items():
-        told = _told_by_values(table, case, name) if column.distinct <= found.rows / 20 else 0
-        if column.kind == "number" and len(classes) == 2:
-            told = max(told, _told_by_order(table, case, name, min(classes, key=lambda each: classes[each])))
-        if (told - guessed) / (sum(classes.values()) - guessed) >= LEAK:
-            yield _error("leakage", f"column '{name}' tells the target '{case.target}'; drop it", name)
-
-
-def _told_by_values(table: Table, case: UseCase, name: str) -> int:
-    """Rows whose class is right when each value of the column stands for its commonest class."""
-    query = (
-        f"SELECT sum(best) FROM (SELECT max(n) AS best FROM (SELECT {quoted(name)} AS value, {class_of(case)} AS class,"  # nosec B608  # quoted
-        " count(*) AS n FROM source GROUP BY value, class) GROUP BY value)"
-    )
-    return int(table.rows(query)[0][0] or 0)
-
-
-def _told_by_order(table: Table, case: UseCase, name: str, rare: str) -> int:
-    """Rows whose class is right when the column is cut at its best place."""
-    query = (
-        "WITH ordered AS (SELECT value, sum(hit) AS hits, count(*) AS n FROM"  # nosec B608  # quoted
-        f" (SELECT {quoted(name)} AS value, CAST({class_of(case)} = ? AS INTEGER) AS hit FROM source"
-        f" WHERE {quoted(name)} IS NOT NULL) GROUP BY value),"
-        " cuts AS (SELECT sum(hits) OVER w AS low_hits, sum(n) OVER w AS low, sum(hits) OVER () AS all_hits,"
-        " sum(n) OVER () AS everything FROM ordered WINDOW w AS (ORDER BY value ROWS UNBOUNDED PRECEDING))"
-        " SELECT max(greatest(low_hits + (everything - low) - (all_hits - low_hits), (low - low_hits) + (all_hits - low_hits)))"
-        " FROM cuts"
-    )
-    return int(table.rows(query, [rare])[0][0] or 0)
-
-
 def _drift(drifted: dict[str, float], case: UseCase) -> Iterator[Finding]:
     for name, value in drifted.items():
         if value > case.max_drift:
             message = f"column '{name}' has drifted from the baseline: stability index {value:.2f}, at most {case.max_drift:g}"
             yield _error("drift", message, name)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """`python -m training.steps.validate`."""
+    made = command.parser("validate", __doc__)
+    made.add_argument("--data", default="", help="CSV or Parquet file; default: the use case's own")
+    made.add_argument("--baseline", type=Path, help="model folder whose training rows to look for drift from")
+    args = made.parse_args(arguments)
+
+    def work() -> None:
+        case = load_use_case(args.use_case)
+        profiled = args.baseline / PROFILE_FILE if args.baseline else None
+        if profiled and not profiled.exists():
+            command.log.info("the baseline has no profile of its training rows: drift is not looked for")
+        report = validate(
+            table_of(case, args.data, args.output / "source"),
+            case,
+            args.output,
+            profiled if profiled and profiled.exists() else None,
+        )
+        for finding in report.findings:
+            command.log.warning("%s", finding.message)
+        command.log.info("%d rows, %d columns, classes %s", report.rows, report.columns, report.classes)
+
+    return command.run("validate", work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

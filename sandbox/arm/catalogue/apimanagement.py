@@ -18,6 +18,7 @@ from sandbox.arm.model import Action, Change, Json, Resource, ResourceType, View
 
 API, NAMED_VALUE, BACKEND, LOGGER = (f"{SERVICE}/{each}" for each in ("apis", "namedValues", "backends", "loggers"))
 OPERATION, POLICY, DIAGNOSTIC = f"{API}/operations", f"{API}/policies", f"{SERVICE}/diagnostics"
+OPERATION_POLICY = f"{OPERATION}/policies"
 _SECRET = re.compile(r"https://([a-z0-9-]+)\.vault\.azure\.net/secrets/([0-9A-Za-z-]+)(/[0-9a-f]{32})?/?")
 
 
@@ -84,6 +85,11 @@ def _validate_policy(change: Change) -> None:
     _check_named_values(change, service, apim_policy.named_values(root))
 
 
+def _policies(change: Change, service: Resource) -> list[Resource]:
+    """Of APIs and of their operations."""
+    return [each for type_ in (POLICY, OPERATION_POLICY) for each in change.arm.children(service.id, type_)]
+
+
 def _check_named_values(change: Change, service: Resource, names: set[str]) -> None:
     known = {each.properties.get("displayName") for each in change.arm.children(service.id, NAMED_VALUE)}
     for name in sorted(names - known):
@@ -130,7 +136,7 @@ async def _list_value(action: Action) -> Json:
 def _free_named_value(change: Change) -> None:
     """AzureError 400 while a policy or a logger has its name in braces."""
     name, service = change.resource.properties.get("displayName"), service_of(change)
-    for each in (*change.arm.children(service.id, POLICY), *change.arm.children(service.id, LOGGER)):
+    for each in (*_policies(change, service), *change.arm.children(service.id, LOGGER)):
         if f"{{{{{name}}}}}" in json.dumps(each.properties):
             raise refuse(f"the named value '{name}' is used by '{each.id}'.")
 
@@ -143,7 +149,7 @@ def _validate_backend(change: Change) -> None:
 
 
 def _free_backend(change: Change) -> None:
-    for policy in change.arm.children(service_of(change).id, POLICY):
+    for policy in _policies(change, service_of(change)):
         if change.resource.name in apim_policy.backends(apim_policy.parsed(policy.properties["value"])):
             raise refuse(f"backend '{change.resource.name}' is used by '{policy.id}'.")
 
@@ -207,7 +213,10 @@ TYPES = (
         after_put=_import,
     ),
     _type(OPERATION, required=("displayName", "method", "urlTemplate")),
-    _type(POLICY, required=("value",), validate=_validate_policy, shown=_show_policy),
+    *(
+        _type(each, required=("value",), validate=_validate_policy, shown=_show_policy)
+        for each in (POLICY, OPERATION_POLICY)
+    ),
     _type(
         NAMED_VALUE,
         required=("displayName",),

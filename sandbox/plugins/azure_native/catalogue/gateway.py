@@ -28,6 +28,10 @@ ROWS = (
     ),
     row("apimanagement:Api", f"{_SERVICE}/apis/{{apiId}}"),
     row("apimanagement:ApiPolicy", f"{_SERVICE}/apis/{{apiId}}/policies/{{policyId}}"),
+    row(
+        "apimanagement:ApiOperationPolicy",
+        f"{_SERVICE}/apis/{{apiId}}/operations/{{operationId}}/policies/{{policyId}}",
+    ),
     row("apimanagement:Backend", f"{_SERVICE}/backends/{{backendId}}", laid_out=True),
     row("apimanagement:Diagnostic", f"{_SERVICE}/diagnostics/{{diagnosticId}}"),
     row("apimanagement:Logger", f"{_SERVICE}/loggers/{{loggerId}}"),
