@@ -29,7 +29,7 @@ class Limits:
     """Of one request, and of the cache. `cached_rows`: requests with more rows go past the cache."""
 
     max_rows: int = 10_000
-    max_body_bytes: int = 16 * 1024 * 1024
+    max_body_bytes: int = 10 * 1024 * 1024
     cache_entries: int = MAX_ENTRIES
     cache_bytes: int = MAX_BYTES
     cached_rows: int = 16
