@@ -58,7 +58,7 @@ def _is_pickle(path: Path) -> bool:
 
 def _globals(path: Path) -> tuple[list[str], list[str], bool]:
     """What unpickling would call: dangerous, other; and whether picklescan stumbled."""
-    from picklescan.scanner import SafetyLevel, scan_file_path
+    from picklescan.scanner import SafetyLevel, scan_file_path  # nosec B403  # reads pickles, loads none
 
     logging.getLogger("picklescan").setLevel(logging.CRITICAL)
     try:
