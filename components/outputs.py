@@ -143,6 +143,7 @@ def _endpoint(platform: Platform, name: str, settings: EndpointSettings) -> dict
             "request_timeout_ms": settings.request_timeout_ms,
             "resources": settings.resources.model_dump(mode="json") if settings.resources else None,
             "scale": settings.scale.model_dump(mode="json") if settings.scale else None,
+            "collect_share": settings.collect_share,
         },
         "policy": settings.policy.model_dump(mode="json"),
     }

@@ -138,6 +138,9 @@ class Deployment(_Frozen):
     request_timeout_ms: int = Field(default=5000, ge=1, le=180_000, description="how long a request may take")
     resources: PodResources | None = Field(default=None, description="Kubernetes only; none: the instance type's")
     scale: Scale | None = Field(default=None, description="machines follow the load; none: instance_count stays")
+    collect_share: float | None = Field(
+        default=None, gt=0, le=1, description="share of requests that the data collector keeps; none: nothing is kept"
+    )
 
 
 class Endpoint(_Frozen):

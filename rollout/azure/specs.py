@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from azure.ai.ml.entities import (
         CodeConfiguration,
+        DataCollector,
         Environment,
         KubernetesOnlineDeployment,
         ManagedOnlineDeployment,
@@ -31,6 +32,10 @@ BASE_IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04"
 _MODEL = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,254}):(?P<version>[A-Za-z0-9._-]{1,30})")
 #: How often Azure ML's router looks whether a Kubernetes deployment needs more pods.
 _SCALE_SECONDS = 10
+#: Fields that specs have not always had.
+_LATER = frozenset({"pods", "collect_share"})
+#: What the scoring code collects, by the names that Azure ML's monitoring looks for.
+COLLECTIONS = ("model_inputs", "model_outputs")
 _IGNORED = frozenset({"__pycache__", ".git", ".venv", ".ipynb_checkpoints"})
 
 
@@ -46,8 +51,8 @@ def fingerprint(spec: DeploymentSpec) -> str:
     """The same for the same spec and the same files of its code folder. How it scales is set anew, not made anew."""
     content = asdict(replace(spec, scale=None)) | {"tags": dict(spec.tags), "code_path": _digest(spec.code_path)}
     del content["scale"]
-    if spec.pods is None:  # what was made before there were pods keeps its mark
-        del content["pods"]
+    # what was made before a setting existed keeps its mark
+    content = {key: value for key, value in content.items() if value is not None or key not in _LATER}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -72,11 +77,22 @@ def deployment_of(
             max_concurrent_requests_per_instance=spec.max_concurrent_requests_per_instance,
         ),
         "tags": dict(spec.tags) | {SPEC_TAG: mark},
+        "data_collector": _collector_of(spec.collect_share),
     }
     if spec.pods is None:
         return ManagedOnlineDeployment(**common)
     # The pods' own request log is the only one that a Kubernetes endpoint has.
     return KubernetesOnlineDeployment(**common, **_pods_of(spec.pods), app_insights_enabled=True)
+
+
+def _collector_of(share: float | None) -> DataCollector | None:
+    """Below modelDataCollector/ENDPOINT/DEPLOYMENT of the workspace's blob store, a file an hour."""
+    if share is None:
+        return None
+    from azure.ai.ml.entities import DataCollector, DeploymentCollection
+
+    collections = {name: DeploymentCollection(enabled="true") for name in COLLECTIONS}
+    return DataCollector(collections, rolling_rate="hour", sampling_rate=share)
 
 
 def _pods_of(pods: Mapping[str, Any]) -> dict[str, Any]:
