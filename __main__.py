@@ -13,10 +13,10 @@ def main() -> None:
     """Declare the stack; wrong settings end it with one message before any resource exists."""
     try:
         settings = config.read()
+        platform = build(settings, pulumi.get_project())
     except SettingsError as error:
         pulumi.log.error(str(error))
         sys.exit(1)
-    platform = build(settings, pulumi.get_project())
     outputs.export(outputs.document(settings, platform, pulumi.get_project()))
 
 
