@@ -11,7 +11,7 @@ import pulumi
 from components.base import Placement, child
 from components.cost.settings import OffHoursSettings
 from components.events.functions_storage import FunctionsStorage, FunctionsStorageArgs
-from components.events.settings import FunctionSettings
+from components.events.settings import OFF_HOURS_MINUTES, FunctionSettings
 from components.identity.managed import user_assigned
 from components.identity.roles import Principal, Role, assign
 from components.network.reach import Reach
@@ -27,8 +27,6 @@ SECRETS: Mapping[str, str] = {
 }
 NOT_SET = "not-set"
 PYTHON = "3.11"
-#: Between two looks at what is idle.
-OFF_HOURS_MINUTES = 15
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -64,11 +64,12 @@ EDITS = (
     Edit("one more container", {"datastores": {"raw": {"container": "raw"}}}, creates={"storage-raw", "workspace-datastore-raw"}),
     Edit("another branch", {"identity": {"github": {"branch": "release"}}}, updates={"identity-operator-github-branch", "off-hours-runbook"}),
     Edit("one more environment", {"identity": {"github": {"environments": ["dev", "test"]}}}, creates={"identity-operator-github-environment-test"}),
-    Edit("no own roles and apps", {"identity": {"enabled": False}}, deletes=None),
+    Edit("no own roles and apps", {"identity": {"enabled": False}, "offHours": {"parkIdleMinutes": 0}}, deletes=None, updates={"functions"}),
+    Edit("idle for longer", {"offHours": {"parkIdleMinutes": 240}}, updates={"functions"}),
     Edit("locks", {"lockData": True}, creates={"lock", "lock-storage", "lock-vault", "lock-registry", "lock-logs"}),
     Edit(
         "an endpoint takes other credentials", {"endpoints": {"churn": {"authMode": "AADToken"}}}, updates={"endpoint-churn"},
-        creates={"identity-model-scorer", "identity-operator-scoring-at-workspace"},
+        creates={"identity-model-scorer", "identity-operator-scoring-at-workspace", "identity-functions-scoring-at-workspace"},
     ),
     Edit(
         "one more endpoint",
