@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pulumi
 
+from components.aliases import without_api_versions
 from components.base import Placement, standard_tags
 from components.compute.clusters import Clusters, ClustersArgs
 from components.config import names_of
@@ -60,6 +61,7 @@ class Platform:
 
 def build(settings: Settings, project: str) -> Platform:
     """Declare everything that the stack has; `SettingsError`, before any resource, for what Azure fixed when it was made."""
+    pulumi.runtime.register_stack_transformation(without_api_versions)
     if warning := over_budget(estimate(settings)):
         pulumi.log.warn(warning)
     place = _place(settings, project)

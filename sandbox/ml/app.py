@@ -16,9 +16,11 @@ from sandbox.kernel.context import Sandbox
 from sandbox.kernel.errors import AzureError
 from sandbox.kernel.http import bearer, create_app, is_public_host
 from sandbox.ml.assets import created_at
+from sandbox.ml.batch import routes as batch
 from sandbox.ml.http import WORKSPACE_PATH, Call, CaselessRoute, find_workspace, user_error
 from sandbox.ml.jobs import records
 from sandbox.ml.jobs.workdir import LOGS, Workdir
+from sandbox.ml.registries.routes import routes as registry_routes
 from sandbox.ml.routes import routes as arm_routes
 
 ML_AUDIENCES = ("https://ml.azure.com", "https://graph.windows.net")
@@ -31,9 +33,11 @@ def create(sandbox: Sandbox) -> ASGIApp:
     arm.mount(arm_routes(sandbox))
     history = f"/history/v1.0{WORKSPACE_PATH}"
     run = f"{history}/runs/{{job}}"
+    endpoint = "/batchEndpoints/{endpoint}"
     routes = [
         Route("/", _discovery(sandbox)),
         Route("/discovery{rest:path}", _discovery(sandbox)),
+        *registry_routes(sandbox),
         _route(sandbox, f"{run}/details", "GET", details),
         _route(sandbox, f"{run}/children", "GET", children),
         _route(sandbox, run, "GET", get_run),
@@ -42,6 +46,14 @@ def create(sandbox: Sandbox) -> ASGIApp:
         _route(sandbox, f"{history}/experiments/{{experiment}}/runs/{{job}}", "PATCH", patch_run),
         _route(sandbox, f"/data/v1.0{WORKSPACE_PATH}/dataversion/batchGetResolvedUris", "POST", resolved_uris),
         _route(sandbox, f"/modelregistry/v1.0{WORKSPACE_PATH}/models/batchGetResolvedUris", "POST", resolved_uris),
+        _route(sandbox, f"{batch.INVOCATION}{WORKSPACE_PATH}{endpoint}/jobs", "POST", batch.invoke),
+        _route(sandbox, f"{batch.LISTING}{WORKSPACE_PATH}{endpoint}/jobs", "GET", batch.list_jobs),
+        _route(
+            sandbox,
+            f"{batch.LISTING}{WORKSPACE_PATH}{endpoint}/deployments/{{deployment}}/jobs",
+            "GET",
+            batch.list_jobs,
+        ),
     ]
     return create_app("ml", sandbox, routes)
 

@@ -123,8 +123,14 @@ def test_a_batch_endpoint_takes_entra_tokens_and_a_default_that_is_there(arm: Ar
     refused(arm, BATCH, changed(endpoint, authMode="Key"), "allowed: AADToken")
     refused(arm, BATCH, changed(endpoint, defaults={"deploymentName": "v1"}), "no such deployment")
     assert make(arm, BATCH, endpoint)["properties"]["scoringUri"].endswith("/jobs")
-    deployment = {"location": "eastus", "properties": {"model": {"referenceType": "Id", "assetId": "m"}}}
+    scale = {"minNodeCount": 0, "maxNodeCount": 1, "nodeIdleTimeBeforeScaleDown": "PT120S"}
+    inner = {"computeType": "AmlCompute", "properties": {"vmSize": "Standard_DS2_v2", "scaleSettings": scale}}
+    cluster = make(arm, f"{WORKSPACE}/computes/cpu", {"location": "eastus", "properties": inner})["id"]
+    model = {"referenceType": "Id", "assetId": "m"}
+    deployment = {"location": "eastus", "properties": {"model": model, "compute": cluster}}
     refused(arm, f"{BATCH}/deployments/v1", changed(deployment, compute="/gone"), "no such compute")
+    refused(arm, f"{BATCH}/deployments/v1", changed(deployment, miniBatchSize=0), "miniBatchSize")
+    refused(arm, f"{BATCH}/deployments/v1", changed(deployment, environmentId="e"), "a scoring script needs both")
     make(arm, f"{BATCH}/deployments/v1", deployment)
     kept = make(arm, BATCH, changed(endpoint, defaults={"deploymentName": "v1"}))
     assert kept["properties"]["defaults"] == {"deploymentName": "v1"}

@@ -65,7 +65,9 @@ def test_a_batch_endpoints_default_is_not_pulumis(engine: Engine, sandbox: Runni
     told = StackOutputs.model_validate(engine.outputs()["rollout"])
     url, version = f"{sandbox.settings.url('arm')}{told.batch_endpoints['churn'].id}", {"api-version": "2024-04-01"}
     session = sandbox.session()
-    made = {"location": "eastus", "properties": {"model": {"referenceType": "Id", "assetId": "azureml:churn:1"}}}
+    model = {"referenceType": "Id", "assetId": "azureml:churn:1"}
+    cluster = f"{told.workspace.id}/computes/{told.clusters['cpu'].name}"
+    made = {"location": "eastus", "properties": {"model": model, "compute": cluster}}
     assert session.put(f"{url}/deployments/v1", params=version, json=made, timeout=10).ok
     given = {"properties": {"defaults": {"deploymentName": "v1"}}}
     assert session.patch(url, params=version, json=given, timeout=10).ok

@@ -220,6 +220,9 @@ def _computed_compute(compute: Resource, view: View) -> Json:
 
 
 def _validate_batch(change: Change) -> None:
+    # azure-ai-ml writes it in its own way.
+    if str(change.resource.properties.get("authMode")).lower() == "aadtoken":
+        change.resource.properties["authMode"] = "AADToken"
     one_of(change, "properties.authMode", change.resource.properties.get("authMode"), ("AADToken",))
     default = value_at(change.resource.properties, "defaults.deploymentName")
     if default and change.arm.get(f"{change.resource.id}/deployments/{default}") is None:
@@ -232,17 +235,53 @@ def _validate_batch(change: Change) -> None:
 
 def _computed_batch(endpoint: Resource, view: View) -> Json:
     host = f"https://{endpoint.name}.{endpoint.location}.inference.ml.azure.com"
-    return {"scoringUri": f"{host}/jobs", "swaggerUri": None}
+    settings = view.sandbox.settings
+    uri = f"{host}/jobs" if view.public else f"{settings.url('ml')}/batch{endpoint.id}/jobs"
+    return {"scoringUri": uri, "swaggerUri": None}
 
 
 def _validate_batch_deployment(change: Change) -> None:
-    compute = str(change.resource.properties.get("compute") or "")
-    if compute and change.arm.get(compute) is None:
-        raise AzureError(400, "UserError", f"'compute' of '{change.resource.name}' is '{compute}': no such compute.")
+    from sandbox.ml.batch.spec import BatchSpec
+
+    name, compute = change.resource.name, str(change.resource.properties.get("compute") or "")
+    if not compute or change.arm.get(compute) is None:
+        raise AzureError(400, "UserError", f"'compute' of '{name}' is '{compute}': no such compute.")
+    spec = BatchSpec.read(change.resource.properties)
+    if bool(spec.code_id) != bool(spec.environment_id):
+        raise AzureError(
+            400, "UserError", f"'{name}' has one of codeConfiguration and environmentId; a scoring script needs both."
+        )
+
+
+async def _check_batch_model(change: Change) -> None:
+    """Models that only MLflow knows are asked for there, so this is the operation's work and not the request's."""
+    ml = change.arm.sandbox.states.get("ml")
+    if ml is None:  # ARM alone, in process
+        return
+    workspace = change.arm.get(change.resource.id.partition("/batchEndpoints/")[0])
+    model = str((change.resource.properties.get("model") or {}).get("assetId") or "")
+    await ml.serving.materials.check(workspace, "models", model)
+
+
+def _may_delete_batch_deployment(change: Change) -> None:
+    endpoint = change.arm.get(change.resource.id.rpartition("/deployments/")[0])
+    default = value_at(endpoint.properties, "defaults.deploymentName") if endpoint else None
+    if str(default or "").lower() == change.resource.name.lower():
+        raise AzureError(409, "UserError", f"'{change.resource.name}' is its endpoint's default deployment.")
 
 
 def _asset(path: str) -> ResourceType:
     return ResourceType(name=f"{WORKSPACE}/{path}", versions=VERSIONS, location="none", provisioned=False)
+
+
+async def _before_registry_delete(change: Change) -> None:
+    """Its storage account, which Azure manages, goes with it."""
+    storage = change.arm.sandbox.states.get("storage")
+    for account in change.arm.of_type("Microsoft.Storage/storageAccounts"):
+        if account.extra.get("managedBy") == change.resource.id:
+            if storage is not None:
+                storage.drop_account(account.name)
+            change.arm.delete(account.id)
 
 
 TYPES = (
@@ -293,6 +332,8 @@ TYPES = (
         long=True,
         required=("model",),
         validate=_validate_batch_deployment,
+        may_delete=_may_delete_batch_deployment,
+        after_put=_check_batch_model,
     ),
     ResourceType(
         name=f"{WORKSPACE}/connections",
@@ -304,5 +345,10 @@ TYPES = (
         validate=_validate_connection,
     ),
     _asset("schedules"),
-    ResourceType(name="Microsoft.MachineLearningServices/registries", versions=VERSIONS, long=True),
+    ResourceType(
+        name="Microsoft.MachineLearningServices/registries",
+        versions=VERSIONS,
+        long=True,
+        before_delete=_before_registry_delete,
+    ),
 )

@@ -5,21 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sandbox.arm.model import Resource
-from sandbox.ml.conda import EnvironmentSpec
-from sandbox.ml.envs import EnvironmentFailed
-from sandbox.ml.http import user_error
 from sandbox.ml.jobs import records
 from sandbox.ml.jobs.book import JobBook, JobFailed, JobTimedOut
+from sandbox.ml.jobs.environment import build_logged, environment_of
 from sandbox.ml.jobs.nodes import Nodes
 from sandbox.ml.jobs.process import run
 from sandbox.ml.jobs.spec import CommandSpec
 from sandbox.ml.jobs.variables import job_variables
-from sandbox.ml.jobs.workdir import BUILD_LOG, STD_LOG, Workdir
+from sandbox.ml.jobs.workdir import STD_LOG, Workdir
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,19 +82,7 @@ class CommandWork:
         await self.workdir.keep_outputs(uris, paths)
 
     async def _environment(self) -> Path:
-        resource = await self.ml.asset(self.spec.environment_id.removeprefix("azureml:"))
-        if resource is None:
-            raise user_error(f"The environment '{self.spec.environment_id}' was not found.")
-        conda = resource.properties.get("condaFile")
-        wanted = EnvironmentSpec.from_conda(conda) if conda else EnvironmentSpec()
-        builder, target = self.ml.environments, self.workdir.log(BUILD_LOG)
-        try:
-            return await builder.build(wanted)
-        except EnvironmentFailed as error:
-            raise JobFailed(str(error)) from error
-        finally:
-            if builder.log_file(wanted).exists():
-                shutil.copyfile(builder.log_file(wanted), target)
+        return await build_logged(self.ml, await environment_of(self.ml, self.spec.environment_id), self.workdir)
 
     def _remember(self, process: dict[str, Any]) -> None:
         self.book.remember(self.job_id, process=process)

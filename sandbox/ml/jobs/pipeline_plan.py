@@ -12,6 +12,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from sandbox.kernel.errors import AzureError
+from sandbox.ml.batch.spec import BatchSpec
 from sandbox.ml.components import COMMAND, PIPELINE, Component, asset_id, value_entry
 from sandbox.ml.datastores import BLOB_STORE
 from sandbox.ml.http import user_error
@@ -32,7 +33,7 @@ class Step:
 
     node: str
     child: str
-    spec: CommandSpec | SweepSpec | PipelinePlan
+    spec: BatchSpec | CommandSpec | SweepSpec | PipelinePlan
     properties: dict[str, Any]
     needs: frozenset[str]
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.arm.model import Resource
 from sandbox.kernel.errors import AzureError
+from sandbox.ml.batch.spec import BatchSpec
+from sandbox.ml.batch.work import BatchWork
 from sandbox.ml.envs import EnvironmentFailed
 from sandbox.ml.events import RUN_COMPLETED, RUN_STATUS_CHANGED
 from sandbox.ml.jobs import records
@@ -30,13 +32,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("sandbox.ml.jobs")
 
-Spec = CommandSpec | PipelinePlan | SweepSpec
+Spec = BatchSpec | CommandSpec | PipelinePlan | SweepSpec
 _STOP_SECONDS = 5.0
 _STOPPED = "The sandbox stopped while the job ran."
 
 
 class JobRunner:
-    """Starts, cancels and ends jobs. What a kind of job does is its work's: `command`, `pipeline`, `sweep`."""
+    """Starts, cancels and ends jobs. What a kind of job does is its work's: `command`, `batch`, `pipeline`, `sweep`."""
 
     def __init__(self, ml: MlState) -> None:
         self._ml = ml
@@ -87,6 +89,8 @@ class JobRunner:
     def _work(self, workspace: Resource, job_id: str, name: str, spec: Spec) -> Callable[[], Awaitable[None]]:
         workdir = self.workdir(workspace, name)
         match spec:
+            case BatchSpec():
+                return BatchWork(self._ml, self.book, self._nodes, workspace, job_id, spec, workdir)
             case CommandSpec():
                 return CommandWork(self._ml, self.book, self._nodes, workspace, job_id, spec, workdir)
             case PipelinePlan():

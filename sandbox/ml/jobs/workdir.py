@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -18,7 +18,7 @@ from sandbox.kernel.errors import AzureError
 from sandbox.kernel.loopback import is_loopback
 from sandbox.ml.datastores import ARTIFACT_STORE, BLOB_STORE, Location
 from sandbox.ml.http import user_error
-from sandbox.ml.jobs.spec import LITERAL, Binding, CommandSpec
+from sandbox.ml.jobs.spec import LITERAL, Binding
 from sandbox.ml.transfer import NothingThere, download, upload
 
 if TYPE_CHECKING:
@@ -30,9 +30,20 @@ BUILD_LOG = "azureml-logs/20_image_build_log.txt"
 #: What azure-ai-ml streams of a pipeline and of a sweep.
 PIPELINE_LOG = "logs/azureml/executionlogs.txt"
 SWEEP_LOG = "azureml-logs/hyperdrive.txt"
-LOGS = (BUILD_LOG, STD_LOG, PIPELINE_LOG, SWEEP_LOG)
+#: How many mini batches of a batch job are done.
+BATCH_LOG = "logs/job_progress_overview.txt"
+LOGS = (BUILD_LOG, STD_LOG, PIPELINE_LOG, SWEEP_LOG, BATCH_LOG)
 #: Folders of the working directory that Azure uploads to the run, whatever the job's outputs are.
 _UPLOADED = ("outputs", "logs")
+
+
+class Bound(Protocol):
+    """What has inputs and outputs."""
+
+    @property
+    def inputs(self) -> Mapping[str, Binding]: ...
+    @property
+    def outputs(self) -> Mapping[str, Binding]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +86,7 @@ class Workdir:
         source = await self.ml.models.files.fetch(self.workspace, resource.properties["codeUri"])
         await asyncio.to_thread(shutil.copytree, source, self.code)
 
-    async def place_inputs(self, spec: CommandSpec) -> dict[str, str]:
+    async def place_inputs(self, spec: Bound) -> dict[str, str]:
         """Values and local paths of the inputs, by name."""
         return {name: await self._place(name, binding) for name, binding in spec.inputs.items()}
 
@@ -108,7 +119,7 @@ class Workdir:
         except NothingThere as error:
             raise user_error(f"Input '{name}': {error}.") from error
 
-    def place_outputs(self, spec: CommandSpec) -> dict[str, str]:
+    def place_outputs(self, spec: Bound) -> dict[str, str]:
         """Local paths of the outputs, by name; folders are there, a file's folder is."""
         paths = {}
         for name, binding in spec.outputs.items():
