@@ -18,6 +18,7 @@ SHIP, LOOK, STEER, SETUP = "Ship", "Look", "Steer", "Set up"
 COMMANDS = (
     Entry("train", "rollout.cli.train:train", "Train, gate and register a model, as a job on the stack's cluster.", SHIP),
     Entry("model", "rollout.cli.model:app", "What is done with models before they are deployed: optimize.", SHIP),
+    Entry("batch", "rollout.cli.batch:app", "Score files on batch endpoints: deploy, score, result, list, show.", SHIP),
     Entry("plan", "rollout.cli.ship:plan", "What each step will be able to see at the traffic of now.", SHIP),
     Entry("start", "rollout.cli.ship:start", "Deploy a model as green and begin to move traffic to it.", SHIP),
     Entry("watch", "rollout.cli.drive:watch", "Drive the rollout to its end, showing it live.", SHIP),
