@@ -59,6 +59,8 @@ locks: $(STAMP) ## Lock requirements/*.in anew
 	  --no-emit-index-url --no-emit-find-links -c requirements/dev.txt requirements/$$name.in -o requirements/$$name.txt; done
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  -c requirements/dev.txt functions/requirements.in -o functions/requirements.txt
+	@$(BIN)/uv pip compile --quiet --python-version 3.11 --python-platform x86_64-manylinux_2_28 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links -c requirements/dev.txt training/container/requirements.in -o training/container/requirements.txt
 
 kql: $(STAMP)
 	@$(BIN)/python tools/kql_check.py

@@ -1,5 +1,7 @@
 """The Pulumi program: settings -> components -> outputs. No logic here."""
 
+import atexit
+import gc
 import sys
 
 import pulumi
@@ -8,9 +10,13 @@ from components import config, outputs
 from components.config_errors import SettingsError
 from components.platform import build
 
+#: Objects made between two looks for garbage; Python's own are (700, 10, 10).
+GARBAGE_THRESHOLDS = (100_000, 50, 50)
+
 
 def main() -> None:
     """Declare the stack; wrong settings end it with one message before any resource exists."""
+    collect_rarely()
     try:
         settings = config.read()
     except SettingsError as error:
@@ -18,6 +24,12 @@ def main() -> None:
         sys.exit(1)
     platform = build(settings, pulumi.get_project())
     outputs.export(outputs.document(settings, platform, pulumi.get_project()))
+
+
+def collect_rarely() -> None:
+    """What a program makes lives until it ends: each look for garbage among the SDK's classes takes long and finds none."""
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
+    atexit.register(gc.freeze)  # or the interpreter would look through all of it again while it ends
 
 
 main()

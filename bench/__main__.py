@@ -10,7 +10,7 @@ import time
 from bench.measure import Result, is_busy, machine, table, write_json
 
 #: The order in which they run; each is a module of this package with a `run() -> Result`.
-BENCHES = ("startup", "gateway", "sandbox_up", "preview")
+BENCHES = ("startup", "gateway", "serving", "sandbox_up", "preview")
 
 
 def main(arguments: list[str] | None = None) -> int:

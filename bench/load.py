@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import re
 import shutil
@@ -27,11 +28,12 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """The request that is sent again and again."""
+    """The request that is sent again and again; with `others`, in turn with those bodies."""
 
     url: str
     key: str
     body: str
+    others: tuple[str, ...] = ()
 
 
 def has_wrk() -> bool:
@@ -45,9 +47,11 @@ async def put_load(post: Post, concurrency: int, seconds: int) -> Load:
 
 async def _wrk(post: Post, concurrency: int, seconds: int) -> Load:
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        bodies = ",".join(json.dumps(body) for body in (post.body, *post.others))
         script.write(
-            f'wrk.method="POST"\nwrk.body={json.dumps(post.body)}\n'
+            f'wrk.method="POST"\nlocal bodies={{{bodies}}}\nlocal turn=0\n'
             f'wrk.headers["authorization"]="Bearer {post.key}"\nwrk.headers["content-type"]="application/json"\n'
+            "request=function() turn=turn%#bodies+1 return wrk.format(nil,nil,nil,bodies[turn]) end\n"
         )
         script.flush()
         process = await asyncio.create_subprocess_exec(
@@ -87,21 +91,32 @@ async def _sockets(post: Post, concurrency: int, seconds: int) -> Load:
     errors = 0
     address = urlsplit(post.url)
     context = ssl._create_unverified_context() if address.scheme == "https" else None
-    head = f"POST {address.path} HTTP/1.1\r\nhost: {address.netloc}\r\nauthorization: Bearer {post.key}\r\n"
-    request = head.encode() + b"content-length: %d\r\n\r\n" % len(post.body) + post.body.encode()
+    head = (
+        f"POST {address.path} HTTP/1.1\r\nhost: {address.netloc}\r\nauthorization: Bearer {post.key}\r\n"
+        "content-type: application/json\r\ncontent-length: "
+    ).encode()
+    requests = itertools.cycle(
+        [head + b"%d\r\n\r\n" % len(body) + body for body in (each.encode() for each in (post.body, *post.others))]
+    )
     began = time.perf_counter()
 
     async def one() -> None:
         nonlocal errors
-        reader, writer = await asyncio.open_connection(address.hostname, address.port, ssl=context)
+        writer = None
         while (start := time.perf_counter()) < began + seconds:
-            writer.write(request)
-            answer = await reader.readuntil(b"\r\n\r\n")
-            length = re.search(rb"content-length: (\d+)", answer, re.IGNORECASE)
+            if writer is None:
+                reader, writer = await asyncio.open_connection(address.hostname, address.port, ssl=context)
+            writer.write(next(requests))
+            answer = (await reader.readuntil(b"\r\n\r\n")).lower()
+            length = re.search(rb"content-length: (\d+)", answer)
             await reader.readexactly(int(length[1]) if length else 0)
             times.append(time.perf_counter() - start)
             errors += answer[9:12] != b"200"
-        writer.close()
+            if b"connection: close" in answer:  # a server without keep-alive
+                writer.close()
+                writer = None
+        if writer is not None:
+            writer.close()
 
     await asyncio.gather(*(one() for _ in range(concurrency)))
     rate = len(times) / (time.perf_counter() - began)

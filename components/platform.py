@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pulumi
 
+from components.aliases import without_api_versions
 from components.base import Placement, standard_tags
 from components.compute.clusters import Clusters, ClustersArgs
 from components.config import names_of
@@ -59,6 +60,7 @@ class Platform:
 
 def build(settings: Settings, project: str) -> Platform:
     """Declare everything that the stack has."""
+    pulumi.runtime.register_stack_transformation(without_api_versions)
     if warning := over_budget(estimate(settings)):
         pulumi.log.warn(warning)
     place = _place(settings, project)
@@ -226,5 +228,6 @@ def _identity(
         scales=any(each.scale and each.compute == "managed" for each in settings.endpoints.values()),
         scores_by_identity=any(each.auth_mode == "AADToken" for each in settings.endpoints.values()),
         on_cluster=any(each.compute == "kubernetes" for each in settings.endpoints.values()),
+        scores_files=bool(settings.batch_endpoints),
     )
     return Identity("identity", args)

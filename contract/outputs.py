@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from contract.policy import Gates, RolloutPolicy
+from contract.policy import Gates, ModelTrust, RolloutPolicy
 
 SCHEMA_VERSION = 1
 
@@ -142,6 +142,9 @@ class Deployment(_Frozen):
     request_timeout_ms: int = Field(default=5000, ge=1, le=180_000, description="how long a request may take")
     resources: PodResources | None = Field(default=None, description="Kubernetes only; none: the instance type's")
     scale: Scale | None = Field(default=None, description="machines follow the load; none: instance_count stays")
+    collect_share: float | None = Field(
+        default=None, gt=0, le=1, description="share of requests that the data collector keeps; none: nothing is kept"
+    )
 
 
 class Endpoint(_Frozen):
@@ -306,6 +309,7 @@ class StackOutputs(_Frozen):
     model_registry: ModelRegistry | None = Field(default=None, description="none: this stack uses none")
     feature_store: FeatureStore | None = Field(default=None, description="none: this stack has none")
     load_testing: LoadTesting | None = Field(default=None, description="none: this stack has none")
+    model_trust: ModelTrust = Field(default=ModelTrust(), description="signatures of models")
     encryption: Encryption | None = Field(default=None, description="none: Azure's own keys")
     gateway: Gateway | None = Field(default=None, description="none: the stack has no gateway")
     gates: Gates = Field(description="lowest metrics")

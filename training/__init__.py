@@ -1,5 +1,4 @@
-"""From a table to a registered model: validate, fit, evaluate, gate, register.
+"""From a table to a registered model: validate, features, train, evaluate, register, prepare.
 
-The same modules run on a laptop (`python -m training.run`) and as an Azure ML
-command job (`training.job`).
+The same six commands (`python -m training.steps.*`) run on a laptop and as an Azure ML pipeline (`training.job`).
 """

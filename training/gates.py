@@ -65,10 +65,10 @@ class Shortfall:
         return f"{self.said}; try: {self.advice}"
 
 
-def metrics_only(gates: Gates) -> Gates:
-    """The floors alone, for a run that fits once: it has no folds, no footprint and no card to judge."""
-    unasked = {**dict.fromkeys((each[0] for each in _CEILINGS), None), "not_worse_than_baseline": False}
-    return gates.model_copy(update={**unasked, "complete_card": False})
+def floors(gates: Gates) -> dict[str, float]:
+    """The lowest allowed value of each metric that has one."""
+    found = {name: getattr(gates, name) for name in METRICS}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def shortfalls(measured: Measured, gates: Gates) -> list[Shortfall]:

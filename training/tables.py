@@ -81,7 +81,10 @@ def open_table(path: Path, case: UseCase) -> Iterator[Table]:
         except duckdb.Error as error:
             raise DataError([f"{path.name}: not readable as CSV or Parquet: {str(error).splitlines()[0]}"]) from error
         relation.create_view("source")
-        yield Table(connection, {name: _kind(str(type_)) for name, type_ in _columns(relation)})
+        try:
+            yield Table(connection, {name: _kind(str(type_)) for name, type_ in _columns(relation)})
+        except duckdb.Error as error:
+            raise DataError([f"{path.name}: {str(error).splitlines()[0]}"]) from error
 
 
 def _read(connection: duckdb.DuckDBPyConnection, path: Path, case: UseCase, folder: Path) -> duckdb.DuckDBPyRelation:

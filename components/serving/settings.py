@@ -70,6 +70,13 @@ class EndpointSettings(Block):
     resources: Resources | None = Field(
         default=None, description="compute: kubernetes: a pod's share; none: what the instance type gives"
     )
+    collect_share: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="share of requests whose inputs and predictions are kept for drift, in the workspace's blob store;"
+        " none: nothing is kept",
+    )
     reserved: bool = Field(default=False, description="bought as a 1-year reservation; for the cost estimate only")
     policy: Policy = Field(default_factory=RolloutPolicy, description="this endpoint's exceptions from `policy`")
 

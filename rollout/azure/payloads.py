@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from rollout.azure.errors import azure_errors
+from rollout.azure.model_refs import parse_model
 from rollout.azure.quiet import quiet_sdk
-from rollout.azure.specs import check_model_name
 from rollout.errors import BadInput, NotFound, RolloutError
 
 if TYPE_CHECKING:
@@ -34,7 +34,10 @@ def payload_from_file(path: str) -> bytes:
 
 
 def example_of_model(client: MLClient, tracking_uri: str, model: str) -> bytes:
-    """A request made of the model's logged input example; `NotFound` with the way out when it has none."""
+    """A request made of the model's logged input example; `NotFound` with the way out when it has none.
+
+    `client`: of the workspace, or of the registry that `model` names.
+    """
     with tempfile.TemporaryDirectory(prefix="rollout-example-") as folder:
         found = fetch_of_model(client, tracking_uri, model, EXAMPLE_FILES, Path(folder))
         if found is None:
@@ -47,10 +50,11 @@ def example_of_model(client: MLClient, tracking_uri: str, model: str) -> bytes:
 
 def fetch_of_model(client: MLClient, tracking_uri: str, model: str, files: Sequence[str], folder: Path) -> Path | None:
     """The first of `files` that the model has, downloaded into `folder`; None when it has none of them."""
-    name, version = check_model_name(model)
-    fetch = _fetch_from_mlflow if urlsplit(tracking_uri).scheme in ("http", "https") else _fetch_from_workspace
+    ref = parse_model(model)
+    plain = urlsplit(tracking_uri).scheme in ("http", "https") and not ref.registry
+    fetch = _fetch_from_mlflow if plain else _fetch_from_workspace
     with quiet_sdk():
-        return fetch(client, tracking_uri, (name, version), files, folder)
+        return fetch(client, tracking_uri, (ref.name, ref.version), files, folder)
 
 
 def as_request(example: Any) -> dict[str, Any]:

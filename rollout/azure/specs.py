@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rollout.azure.model_refs import parse_model
 from rollout.errors import BadInput
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from azure.ai.ml.entities import (
         CodeConfiguration,
+        DataCollector,
         Environment,
         KubernetesOnlineDeployment,
         ManagedOnlineDeployment,
@@ -28,26 +29,27 @@ SCORING_SCRIPT = "score.py"
 CONDA_FILES = ("conda.yaml", "conda.yml", "environment.yml", "environment.yaml")
 #: Azure's inference image without frameworks; the conda file brings those.
 BASE_IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04"
-_MODEL = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,254}):(?P<version>[A-Za-z0-9._-]{1,30})")
 #: How often Azure ML's router looks whether a Kubernetes deployment needs more pods.
 _SCALE_SECONDS = 10
+#: Fields that specs have not always had.
+_LATER = frozenset({"pods", "collect_share"})
+#: What the scoring code collects, by the names that Azure ML's monitoring looks for.
+COLLECTIONS = ("model_inputs", "model_outputs")
 _IGNORED = frozenset({"__pycache__", ".git", ".venv", ".ipynb_checkpoints"})
 
 
 def check_model_name(model: str) -> tuple[str, str]:
-    """`("churn", "7")` out of `churn:7`; `BadInput` for anything else."""
-    found = _MODEL.fullmatch(model.removeprefix("azureml:"))
-    if found is None:
-        raise BadInput(f"model {model!r} is not NAME:VERSION", way_out="for example --model churn:7")
-    return found["name"], found["version"]
+    """`("churn", "7")` out of `churn:7` or a registry's address; `BadInput` for anything else."""
+    found = parse_model(model)
+    return found.name, found.version
 
 
 def fingerprint(spec: DeploymentSpec) -> str:
     """The same for the same spec and the same files of its code folder. How it scales is set anew, not made anew."""
     content = asdict(replace(spec, scale=None)) | {"tags": dict(spec.tags), "code_path": code_digest(spec.code_path)}
     del content["scale"]
-    if spec.pods is None:  # what was made before there were pods keeps its mark
-        del content["pods"]
+    # what was made before a setting existed keeps its mark
+    content = {key: value for key, value in content.items() if value is not None or key not in _LATER}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -57,12 +59,12 @@ def deployment_of(
     """The SDK's deployment; `BadInput` when the code folder lacks score.py or a conda file."""
     from azure.ai.ml.entities import KubernetesOnlineDeployment, ManagedOnlineDeployment, OnlineRequestSettings
 
-    name, version = check_model_name(spec.model)
+    model = parse_model(spec.model)
     code, environment = _code_of(spec.code_path)
     common: dict[str, Any] = {
         "name": spec.name,
         "endpoint_name": endpoint,
-        "model": f"azureml:{name}:{version}",
+        "model": str(model) if model.registry else f"azureml:{model.short}",
         "code_configuration": code,
         "environment": environment,
         "instance_type": spec.instance_type,
@@ -72,11 +74,22 @@ def deployment_of(
             max_concurrent_requests_per_instance=spec.max_concurrent_requests_per_instance,
         ),
         "tags": dict(spec.tags) | {SPEC_TAG: mark},
+        "data_collector": _collector_of(spec.collect_share),
     }
     if spec.pods is None:
         return ManagedOnlineDeployment(**common)
     # The pods' own request log is the only one that a Kubernetes endpoint has.
     return KubernetesOnlineDeployment(**common, **_pods_of(spec.pods), app_insights_enabled=True)
+
+
+def _collector_of(share: float | None) -> DataCollector | None:
+    """Below modelDataCollector/ENDPOINT/DEPLOYMENT of the workspace's blob store, a file an hour."""
+    if share is None:
+        return None
+    from azure.ai.ml.entities import DataCollector, DeploymentCollection
+
+    collections = {name: DeploymentCollection(enabled="true") for name in COLLECTIONS}
+    return DataCollector(collections, rolling_rate="hour", sampling_rate=share)
 
 
 def _pods_of(pods: Mapping[str, Any]) -> dict[str, Any]:

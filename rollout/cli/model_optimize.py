@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,6 +33,10 @@ def optimize(  # noqa: PLR0913 - a command's options
     output: Annotated[
         str, typer.Option("--output", "-o", help="Folder to write, for a folder; default: FOLDER-onnx.", metavar="DIR")
     ] = "",
+    container: Annotated[
+        str,
+        typer.Option("--container", help="Also write the build context of its image to this folder.", metavar="DIR"),
+    ] = "",
     stack: Stack = "",
     outputs: Outputs = "",
     dry_run: DryRun = False,
@@ -41,27 +46,41 @@ def optimize(  # noqa: PLR0913 - a command's options
 
     Predictions on every test row must be within 1e-5 of the model's, and no label may change; otherwise it is refused
     (code 7) and nothing is registered. The next version has the tags of the one that it was made from.
+
+    With --container: Dockerfile, locked requirements, the code, and deployment.yaml for azure-ai-ml.
     """
+    if container:
+        _check_free("--container", Path(container), "Dockerfile")
+    options = _Options(rows, output, container, dry_run, json)
     if Path(model).is_dir():
-        _folder(Path(model), rows, output, dry_run=dry_run, json=json)
+        _folder(Path(model), options)
     else:
-        _registered(model, rows, (stack, outputs), dry_run=dry_run, json=json)
+        _registered(model, (stack, outputs), options)
 
 
-def _folder(model: Path, rows: str, output: str, *, dry_run: bool, json: bool) -> None:
-    from rollout.errors import BadInput
+@dataclass(frozen=True, slots=True)
+class _Options:
+    rows: str
+    output: str
+    container: str
+    dry_run: bool
+    json: bool
 
-    file = Path(rows) if rows else model.resolve().parent / _BESIDE
+
+def _folder(model: Path, options: _Options) -> None:
+    file = Path(options.rows) if options.rows else model.resolve().parent / _BESIDE
     _check_rows(file)
-    target = Path(output) if output else model.resolve().with_name(f"{model.resolve().name}-onnx")
-    if target.resolve() == model.resolve() or (target.exists() and not (target / "MLmodel").is_file()):
-        raise BadInput(f"--output {target}: it would be overwritten", way_out="name a folder that is not there yet")
+    target = Path(options.output) if options.output else model.resolve().with_name(f"{model.resolve().name}-onnx")
+    _check_free("--output", target, "model.onnx")
     with tempfile.TemporaryDirectory() as scratch:
-        found = _optimise(model, file, Path(scratch, "model") if dry_run else target, json=json)
-    _tell(found, "nothing was written" if dry_run else f"written to {target}", json=json, output=str(target))
+        made = Path(scratch, "model") if options.dry_run else target
+        found = _optimise(model, file, made, json=options.json)
+        _image(made, options)
+    done = "nothing was written" if options.dry_run else f"written to {target}"
+    _tell(found, done, json=options.json, output=str(target))
 
 
-def _registered(model: str, rows: str, stack: tuple[str, str], *, dry_run: bool, json: bool) -> None:
+def _registered(model: str, stack: tuple[str, str], options: _Options) -> None:
     from rollout.azure.cloud import cloud_from_environment
     from rollout.azure.errors import azure_errors
     from rollout.azure.specs import check_model_name
@@ -69,30 +88,46 @@ def _registered(model: str, rows: str, stack: tuple[str, str], *, dry_run: bool,
     from rollout.errors import BadInput
 
     name, version = check_model_name(model)
-    if not rows:
+    if not options.rows:
         raise BadInput(
             "--rows is missing: the predictions are compared on all test rows",
             way_out=f"--rows FOLDER/{_BESIDE.as_posix()}, where FOLDER is the training's output",
         )
-    _check_rows(Path(rows))
+    _check_rows(Path(options.rows))
     client = cloud_from_environment().ml_client(load_outputs(*stack))
     with azure_errors(f"optimise {model}"), tempfile.TemporaryDirectory() as scratch:
         source = client.models.get(name, version)
-        made = _made_before(client, name, version)
-        if made:
-            _say(f"{name}:{made} is {name}:{version} optimised already", json=json)
-            _emit({"model": f"{name}:{made}", "from": f"{name}:{version}", "already": True}, json=json)
+        if made := _made_before(client, name, version):
+            _say(f"{name}:{made} is {name}:{version} optimised already", json=options.json)
+            _emit({"model": f"{name}:{made}", "from": f"{name}:{version}", "already": True}, json=options.json)
             return
-        _say(f"fetching {name}:{version}", json=json)
+        _say(f"fetching {name}:{version}", json=options.json)
         client.models.download(name, version, download_path=scratch)
-        folder = _model_folder(Path(scratch), model)
-        found = _optimise(folder, Path(rows), Path(scratch, "optimised"), json=json)
-        if dry_run:
-            _tell(found, "nothing was registered", json=json, **{"from": f"{name}:{version}"})
-            return
-        _say("registering", json=json)
-        made = _register(client, source, found, Path(scratch, "optimised"))
-    _tell(found, f"registered {name}:{made}", json=json, model=f"{name}:{made}", **{"from": f"{name}:{version}"})
+        folder, target = _model_folder(Path(scratch), model), Path(scratch, "optimised")
+        found = _optimise(folder, Path(options.rows), target, json=options.json)
+        _image(target, options)
+        lineage = {"from": f"{name}:{version}"}
+        if not options.dry_run:
+            _say("registering", json=options.json)
+            lineage["model"] = f"{name}:{_register(client, source, found, target)}"
+    done = "nothing was registered" if options.dry_run else f"registered {lineage['model']}"
+    _tell(found, done, json=options.json, **lineage)
+
+
+def _image(model: Path, options: _Options) -> None:
+    """The image's build context, where it is asked for."""
+    from rollout.errors import BadInput
+    from training.container.context import OtherVersions, write_context
+    from training.scoring.package import NotPinned
+
+    if not options.container or options.dry_run:
+        return
+    target = Path(options.container)
+    try:
+        write_context(model, target)
+    except (OtherVersions, NotPinned, OSError) as error:
+        raise BadInput(f"--container: {error}") from error
+    _say(f"build context of the image: {target}", json=options.json)
 
 
 def _made_before(client: MLClient, name: str, version: str) -> str | None:
@@ -111,10 +146,15 @@ def _register(client: MLClient, source: Any, found: Optimization, folder: Path) 
             path=str(folder),
             type="mlflow_model",
             description=source.description,
-            tags={**(source.tags or {}), **found.tags, "optimized_from": f"{source.name}:{source.version}"},
+            tags={**_lasting(source.tags or {}), **found.tags, "optimized_from": f"{source.name}:{source.version}"},
         )
     )
     return str(made.version)
+
+
+def _lasting(tags: dict[str, str]) -> dict[str, str]:
+    """What a signature said of the files it covered is not true of others."""
+    return {name: value for name, value in tags.items() if name not in ("signed_by", "files_hash", "stage")}
 
 
 def _model_folder(scratch: Path, model: str) -> Path:
@@ -131,6 +171,14 @@ def _check_rows(file: Path) -> None:
 
     if not file.is_file():
         raise BadInput(f"--rows {file}: no such file", way_out="give the test rows of the training")
+
+
+def _check_free(option: str, target: Path, mark: str) -> None:
+    """Nothing is overwritten but what an earlier run has made, which has the file `mark`."""
+    from rollout.errors import BadInput
+
+    if target.exists() and not (target / mark).is_file():
+        raise BadInput(f"{option} {target}: it would be overwritten", way_out="name a folder that is not there yet")
 
 
 def _optimise(model: Path, rows: Path, output: Path, *, json: bool) -> Optimization:

@@ -43,6 +43,8 @@ class DeploymentSpec:
     scale: Scaling | None = None
     #: Of a Kubernetes deployment: `resources` and `scale` as the contract has them; None: Azure's own machines.
     pods: Mapping[str, Any] | None = None
+    #: Share of requests whose inputs and predictions the data collector keeps; None: it is off.
+    collect_share: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

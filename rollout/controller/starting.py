@@ -95,6 +95,7 @@ def make_spec(order: Order, suffix: str) -> DeploymentSpec:
         tags=dict(order.tags),
         scale=_scaling(order.deployment),
         pods=_pods(order.deployment),
+        collect_share=order.deployment.collect_share,
     )
 
 

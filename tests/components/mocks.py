@@ -218,6 +218,7 @@ class Declared:
     depends_on: tuple[str, ...]
     replace_on_changes: tuple[str, ...] = ()
     delete_before_replace: bool = False
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass
@@ -269,6 +270,7 @@ class RecordingMonitor(pulumi_mocks.MockMonitor):
             depends_on=tuple(sorted(urn.rsplit("::", 1)[-1] for urn in request.dependencies)),
             replace_on_changes=tuple(request.replaceOnChanges),
             delete_before_replace=request.deleteBeforeReplace,
+            aliases=tuple(f"{each.spec.type} {each.spec.name}".strip() for each in request.aliases),
         )
         return answer
 

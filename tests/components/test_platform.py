@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
+import pulumi
 import pytest
 
 from components import outputs
+from components.aliases import without_api_versions
 from components.platform import build
 from contract.reader import parse_outputs
 from tests.components.mocks import COMPUTED, PROJECT, Run, run, settings_of, stack_values
@@ -219,3 +222,27 @@ def test_alerts_and_budget_can_be_left_out_of_dev() -> None:
     assert not bare.of("monitor:MetricAlert")
     assert not bare.of("consumption:Budget")
     assert parse_outputs(bare.outputs, "dev").observability.alert_ids == {}
+
+
+def test_no_resource_carries_the_api_versions_as_aliases(prod: Run) -> None:
+    """They cost the preview and the state, and no stack ever had one of these types; moved types still find their state."""
+    versioned = re.compile(r"/v\d{8}")
+    assert not [each.name for each in prod.declared.values() if versioned.search(" ".join(each.aliases))]
+    assert prod.one("applicationinsights:Component").aliases == ("azure-native:insights:Component",)
+
+
+def test_aliases_of_our_own_stay() -> None:
+    from pulumi_azure_native import network
+
+    def main() -> None:
+        pulumi.runtime.register_stack_transformation(without_api_versions)
+        former = [pulumi.Alias(name="old"), pulumi.Alias(type_="azure-native:network/v20230901:Subnet", name="older")]
+        options = pulumi.ResourceOptions(aliases=former)
+        network.Subnet("one", virtual_network_name="net", resource_group_name="group", subnet_name="a", opts=options)
+        network.Subnet("two", virtual_network_name="net", resource_group_name="group", subnet_name="b", opts=options)
+        assert options.aliases == former, "the caller's options are left as they are"
+
+    declared = run("dev", main).declared
+    assert [declared[name].aliases for name in ("one", "two")] == [
+        ("old", "azure-native:network/v20230901:Subnet older")
+    ] * 2

@@ -26,8 +26,8 @@ def running_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
             patch.setenv(name, value)
         table, _ = write_tables(stage.out / "data")
         stage.run(
-            "rollout", "train", ENDPOINT, "--data", str(table), "--stack", "", "--outputs", str(outputs), "--params",
-            '{"n_estimators": 60, "max_depth": 4}', quiet=True,
+            "rollout", "train", ENDPOINT, "--data", str(table), "--stack", "", "--outputs", str(outputs),
+            "--set", "search.trials=1", "--set", "search.max_rounds=60", quiet=True,
         )  # fmt: skip
         session = open_session(ENDPOINT, "", str(outputs))
         clients = Clients(stage.out / "requests.jsonl")

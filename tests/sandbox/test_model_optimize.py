@@ -118,6 +118,14 @@ def test_a_folder_of_a_training_needs_no_options(learned: Workshop, capsys: pyte
     assert (learned.folder / "trained_model-onnx" / "optimization.json").is_file()
 
 
+def test_the_image_s_build_context_is_written_beside_it(learned: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = (str(learned.folder / "trained_model"), "--container", str(learned.folder / "image"))
+    assert f"build context of the image: {learned.folder / 'image'}" in run(capsys, *arguments)[1]
+    assert (learned.folder / "image" / "Dockerfile").is_file()
+    code, _, err = run(capsys, *arguments[:2], str(learned.folder))
+    assert (code, "would be overwritten" in err) == (2, True)
+
+
 def test_a_dry_run_writes_nothing(learned: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
     assert "nothing was written" in run(capsys, str(learned.folder / "trained_model"), "--dry-run")[1]
     assert not (learned.folder / "trained_model-onnx").exists()
@@ -145,6 +153,8 @@ def test_predictions_that_differ_are_refused_with_code_7(
 
 def test_nothing_that_is_no_model_is_overwritten(learned: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = run(capsys, str(learned.folder / "trained_model"), "--output", str(learned.folder))
+    assert (code, "would be overwritten" in err) == (2, True)
+    code, _, err = run(capsys, str(learned.folder / "trained_model"), "--output", str(learned.folder / "trained_model"))
     assert (code, "would be overwritten" in err) == (2, True)
     assert (learned.folder / "trained_model" / "MLmodel").is_file()
 

@@ -8,8 +8,8 @@ from mlflow.tracking import MlflowClient
 
 from contract.policy import Gates
 from tests.training.conftest import CASE, Workshop
-from training.steps.register import Facts, GatesMissed, RegisteredModelInfo, register
-from training.usecase import CardSettings
+from training.steps.register import Application, Facts, GatesMissed, RegisteredModelInfo, Sources, Verdict, register
+from training.usecase import CardSettings, UseCase
 from training.versions import next_version
 
 TAGS = {"environment": "dev", "git_commit": "0a1b2c3"}
@@ -17,7 +17,11 @@ TAGS = {"environment": "dev", "git_commit": "0a1b2c3"}
 
 @pytest.fixture(scope="module")
 def facts(_learned: Workshop) -> Facts:
-    return Facts.read(_learned.folder)
+    return Facts.read(Sources.below(_learned.folder))
+
+
+def apply(shop: Workshop, name: str, case: UseCase, gates: Gates, facts: Facts) -> RegisteredModelInfo:
+    return register(Application(Sources.below(shop.folder), name, TAGS), case, gates, shop.folder, facts=facts)
 
 
 def versions(name: str) -> list[str]:
@@ -26,7 +30,7 @@ def versions(name: str) -> list[str]:
 
 def test_a_model_that_passes_becomes_a_version_with_its_lineage(learned: Workshop, facts: Facts) -> None:
     with mlflow.start_run() as run:
-        info = register(learned.folder, CASE, Gates(complete_card=True), "good", TAGS, facts=facts)
+        info = apply(learned, "good", CASE, Gates(complete_card=True), facts)
     assert (info.version, info.semantic_version, info.run_id) == ("1", "1.0.0", run.info.run_id)
     assert (learned.folder / "quality_gate_status.txt").read_text() == "PASSED\n"
     made = MlflowClient().get_model_version_by_alias("good", "dev")
@@ -42,20 +46,21 @@ def test_a_model_that_passes_becomes_a_version_with_its_lineage(learned: Worksho
 def test_the_same_model_again_is_a_patch(learned: Workshop, facts: Facts) -> None:
     for expected in ("1.0.0", "1.0.1"):
         with mlflow.start_run():
-            info = register(learned.folder, CASE, Gates(), "again", TAGS, facts=facts)
+            info = apply(learned, "again", CASE, Gates(), facts)
         assert info.semantic_version == expected
 
 
 def test_a_refused_model_is_no_version_and_its_card_says_why(learned: Workshop, facts: Facts) -> None:
     poor = CASE.model_copy(update={"card": CardSettings()})
     with mlflow.start_run() as run, pytest.raises(GatesMissed) as caught:
-        register(
-            learned.folder, poor, Gates(accuracy=1.0, max_size_mb=0.001, complete_card=True), "bad", TAGS, facts=facts
-        )
+        apply(learned, "bad", poor, Gates(accuracy=1.0, max_size_mb=0.001, complete_card=True), facts)
     assert [each.gate for each in caught.value.shortfalls] == ["accuracy", "size_mb", "card"]
     assert versions("bad") == []
     assert not (learned.folder / "registered_model_info.json").exists()
     assert (learned.folder / "quality_gate_status.txt").read_text() == "FAILED\n"
+    verdict = Verdict.model_validate_json((learned.folder / "gates.json").read_text())
+    assert [each.gate for each in verdict.missed] == ["accuracy", "size_mb", "card"]
+    assert all(each.said and each.advice for each in verdict.missed)
     card = (learned.folder / "model_card.md").read_text()
     assert "Refused:" in card
     assert "card.owner" in card
@@ -65,7 +70,7 @@ def test_a_refused_model_is_no_version_and_its_card_says_why(learned: Workshop, 
 def test_the_card_has_what_a_reviewer_signs(learned: Workshop, facts: Facts) -> None:
     loud = CASE.model_copy(update={"description": "Will <b>this</b> customer leave?"})
     with mlflow.start_run():
-        register(learned.folder, loud, Gates(), "carded", TAGS, facts=facts)
+        apply(learned, "carded", loud, Gates(), facts)
     card = (learned.folder / "model_card.md").read_text()
     for said in (
         "Every gate passed.",

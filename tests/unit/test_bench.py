@@ -101,4 +101,4 @@ def test_an_unknown_bench_names_those_there_are(capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit) as end:
         main(["speed"])
     assert end.value.code == 2
-    assert "no bench speed; there are startup, gateway, sandbox_up, preview" in capsys.readouterr().err
+    assert "no bench speed; there are startup, gateway, serving, sandbox_up, preview" in capsys.readouterr().err

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 from azure.mgmt.monitor.models import AutoscaleSettingResource
 
+from contract.autoscaling import name_of
 from contract.outputs import Deployment, Scale
-from rollout.azure.scaling import name_of, settings_of
+from rollout.azure.scaling import settings_of
 from rollout.azure.specs import fingerprint
 from rollout.controller.codec import spec_from_json, spec_to_json
 from rollout.controller.ports import DeploymentSpec, Scaling

@@ -7,16 +7,56 @@ text (415, true), as the training table's were. Null, and "" for a category, are
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from training.scoring.findings import Findings
-from training.scoring.reading import ABSENT, SKIPPED, Columns
-from training.scoring.schema import ColumnSchema
+from training.scoring.reading import ABSENT, KEYS, SKIPPED, Columns
+from training.scoring.schema import ColumnSchema, ScoringSchema
 
+#: Rows that are read by `QuickReader`: of more, columns are checked faster one by one.
+_FEW = 8
+_SPLIT = frozenset({"columns", "data"})
+_LARGEST = sys.float_info.max
 #: Categories that a finding lists.
 _LISTED = 12
 _WHOLE, _TEXT = frozenset({int, float}), frozenset({str})
+
+
+class QuickReader:
+    """Requests as most clients send them, at once: {"columns", "data"} in the schema's order, every value as it should be.
+
+    Anything else is None, and is then gone through finding by finding; what comes out is the same either way.
+    """
+
+    def __init__(self, schema: ScoringSchema) -> None:
+        self._names, self._width = list(schema.names), len(schema.columns)
+        self._tests = [_quick_test(column) for column in schema.columns]
+        self._keys = () if "data" in self._names else KEYS
+
+    def read(self, document: Any, max_rows: int) -> list[tuple[Any, ...]] | None:
+        if type(document) is not dict or len(document) != 1:
+            return None
+        ((key, split),) = document.items()
+        if (
+            key not in self._keys
+            or type(split) is not dict
+            or split.keys() != _SPLIT
+            or split["columns"] != self._names
+        ):
+            return None
+        data = split["data"]
+        if type(data) is not list or not 1 <= len(data) <= min(max_rows, _FEW):
+            return None
+        rows = []
+        for row in data:
+            if type(row) is not list or len(row) != self._width:
+                return None
+            if not all([test(value) for test, value in zip(self._tests, row, strict=True)]):
+                return None
+            rows.append(tuple([float(value) if type(value) is int else value for value in row]))
+        return rows
 
 
 class Checker:
@@ -92,6 +132,19 @@ class Checker:
         if self._known and value not in self._known:
             return None, "unknown category"
         return value, ""
+
+
+def _quick_test(column: ColumnSchema) -> Callable[[Any], bool]:
+    """Whether a value is right as it stands. False may also mean: look closer."""
+    if column.type == "number":
+        low = -_LARGEST if column.minimum is None else max(column.minimum, -_LARGEST)
+        high = _LARGEST if column.maximum is None else min(column.maximum, _LARGEST)
+        # NaN, infinity and whole numbers beyond float64 are not between
+        return lambda value: (type(value) is float or type(value) is int) and low <= value <= high
+    known = frozenset(column.categories)
+    if known:
+        return lambda value: type(value) is str and value in known
+    return lambda value: type(value) is str and value != ""
 
 
 _KINDS = {str: "text", bool: "a truth value", int: "a number", float: "a number", list: "a list", dict: "an object"}

@@ -68,6 +68,8 @@ class Handler:
         return Reply(status, json.dumps(document).encode(), _JSON)
 
     def _log(self, answer: Answer, correlation: str, began: float) -> None:
+        if not log.isEnabledFor(logging.INFO):
+            return
         scored = answer.scored
         line = {
             "status": answer.status,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from training.scoring.cache import MAX_BYTES, MAX_ENTRIES, RowCache
-from training.scoring.checking import Checker, check_columns
+from training.scoring.checking import Checker, QuickReader, check_columns
 from training.scoring.findings import Findings, Refused, refused
 from training.scoring.predictor import Floats, Predictor, load_predictor, runtime_of
 from training.scoring.reading import Columns, read_columns, read_json
@@ -29,7 +29,7 @@ class Limits:
     """Of one request, and of the cache. `cached_rows`: requests with more rows go past the cache."""
 
     max_rows: int = 10_000
-    max_body_bytes: int = 16 * 1024 * 1024
+    max_body_bytes: int = 10 * 1024 * 1024
     cache_entries: int = MAX_ENTRIES
     cache_bytes: int = MAX_BYTES
     cached_rows: int = 16
@@ -47,15 +47,19 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back. `scored` is None for a refusal, whose `problems` are counted by kind, without any value."""
+    """What goes back. `scored` is None for a refusal, whose `problems` are counted by kind, without any value.
+
+    `encoded`: the document as JSON, where it is known already.
+    """
 
     status: int
     document: dict[str, Any]
     scored: Scored | None = None
+    encoded: bytes = b""
     problems: dict[str, int] = field(default_factory=dict)
 
     def body(self) -> bytes:
-        return json.dumps(self.document).encode()
+        return self.encoded or json.dumps(self.document).encode()
 
 
 class Service:
@@ -73,7 +77,10 @@ class Service:
         """`version`: the registry's number, where it is known."""
         self.schema, self._predictor, self.limits = schema, predictor, limits or Limits()
         self.model = {"name": schema.model, "version": version, "hash": schema.model_hash, "runtime": runtime}
-        self._checkers = [Checker(column) for column in schema.columns]
+        self._checkers, self._quick = [Checker(column) for column in schema.columns], QuickReader(schema)
+        self._names = schema.names
+        self._constant = {"classes": list(schema.classes), "model": self.model}
+        self._tail = b", " + json.dumps(self._constant).encode()[1:]
         self._cache = RowCache(schema.model_hash, self.limits.cache_entries, self.limits.cache_bytes)
         self._counts: Counter[str] = Counter()
         self._lock = Lock()
@@ -95,27 +102,25 @@ class Service:
         except Refused as refusal:
             self._count(refused=1)
             return Answer(refusal.status, refusal.document(), problems=dict(refusal.findings.kinds))
-        document = {
-            "predictions": scored.labels,
-            "probabilities": scored.probabilities,
-            "classes": list(self.schema.classes),
-            "model": self.model,
-        }
-        return Answer(200, document, scored)
+        document = {"predictions": scored.labels, "probabilities": scored.probabilities}
+        return Answer(200, {**document, **self._constant}, scored, json.dumps(document)[:-1].encode() + self._tail)
 
     def too_large(self) -> Refused:
         return refused(413, "too large", f"at most {self.limits.max_body_bytes} bytes")
 
     def score(self, document: Any) -> Scored:
         """Of a request's JSON document. Raises `Refused` with all findings."""
-        found = Findings()
-        columns, _ = read_columns(document, self.schema.names, self.limits.max_rows, found)
-        checked = check_columns(self._checkers, columns, found)
-        found.raise_any()
-        rows = list(zip(*(checked[name] for name in self.schema.names), strict=True))
+        rows = self._quick.read(document, self.limits.max_rows) or self._read(document)
         probabilities, cached = self._probabilities(rows)
         self._count(requests=1, rows=len(rows))
         return Scored(rows, self._labels(probabilities), probabilities, cached)
+
+    def _read(self, document: Any) -> list[tuple[Any, ...]]:
+        found = Findings()
+        columns, _ = read_columns(document, self._names, self.limits.max_rows, found)
+        checked = check_columns(self._checkers, columns, found)
+        found.raise_any()
+        return list(zip(*(checked[name] for name in self._names), strict=True))
 
     def check_frame(self, frame: pd.DataFrame) -> Findings:
         """What is wrong with a frame's rows, by position; NaN is a missing value."""
@@ -180,7 +185,8 @@ class Service:
 
     def _count(self, **more: int) -> None:
         with self._lock:
-            self._counts.update(more)
+            for name, count in more.items():
+                self._counts[name] += count
 
 
 def _plain(probabilities: Floats) -> list[list[float]]:

@@ -7,6 +7,7 @@ Out: `evaluation_metrics.json`, `improvement.json`, `confusion_matrix.png`, `cal
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,10 @@ from training import pictures
 from training.comparison import Comparison, compare, intervals
 from training.plan import FeaturePlan
 from training.scores import Floats, Ints, metrics, predicted
-from training.steps.features import METADATA, TARGET, TEST_FILE, FeatureMetadata, features_of
-from training.steps.train import TRUSTED
-from training.usecase import UseCase
+from training.steps import command
+from training.steps.features import ENGINEERED, METADATA, TARGET, TEST_FILE, FeatureMetadata, features_of
+from training.steps.train import MODEL_FOLDER, TRUSTED
+from training.usecase import UseCase, load_use_case
 
 EVALUATION, IMPROVEMENT = "evaluation_metrics.json", "improvement.json"
 CONFUSION, CALIBRATION, SHAP = "confusion_matrix.png", "calibration.png", "shap.png"
@@ -102,8 +104,20 @@ def _compare(
 ) -> Comparison | None:
     if baseline is None:
         return None
-    model, threshold = load(baseline[1])
-    return compare(truth, new, (np.asarray(model.predict_proba(x), dtype=np.float64), threshold), case.seed)
+    name, folder = baseline
+    try:
+        model, threshold = load(folder)
+        missing = [column for column in model.feature_names_in_ if column not in x]
+    except (OSError, KeyError, ValueError) as error:
+        raise command.Misused(f"the baseline {name} can't be loaded: {error}") from error
+    if missing:
+        raise command.Misused(f"the baseline {name} takes columns that the table lacks: {', '.join(missing)}")
+    return compare(
+        truth,
+        new,
+        (np.asarray(model.predict_proba(x[list(model.feature_names_in_)]), dtype=np.float64), threshold),
+        case.seed,
+    )
 
 
 def _evaluation(
@@ -198,3 +212,29 @@ def _improvement(found: Evaluation, versus: Comparison | None) -> dict[str, Any]
         "p_value": versus.p_value,
         "worse": versus.worse,
     }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """`python -m training.steps.evaluate`."""
+    made = command.parser("evaluate", __doc__)
+    command.folder(made, "features", ENGINEERED)
+    command.folder(made, "trained", MODEL_FOLDER)
+    made.add_argument("--baseline", type=Path, help="model folder of what serves now")
+    made.add_argument("--baseline-name", default="baseline", help="what to call it, e.g. churn:3")
+    args = made.parse_args(arguments)
+
+    def work() -> None:
+        command.needed(args.features, ENGINEERED)
+        command.needed(args.trained, MODEL_FOLDER)
+        case, engineered = load_use_case(args.use_case), args.features / ENGINEERED
+        baseline = (args.baseline_name, args.baseline) if args.baseline else None
+        with mlflow.start_run(run_name="evaluate"):
+            found = evaluate(args.trained / MODEL_FOLDER, engineered, case, args.output, baseline)
+        scores = ", ".join(f"{name} {value:.3f}" for name, value in found.metrics.items())
+        command.log.info("on %d unseen rows: %s", found.rows, scores)
+
+    return command.run("evaluate", work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -7,6 +7,8 @@ In: `validated_data/`. Out: `engineered_features/` (train.parquet and test.parqu
 from __future__ import annotations
 
 import hashlib
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +18,14 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 
 from training.plan import NO_CATEGORY, FeaturePlan, booster, feature_steps
-from training.steps.validate import DATA_FILE, class_counts, class_of, feature_kinds
+from training.steps import command
+from training.steps.validate import DATA_FILE, PROFILE_FILE, VALIDATED, class_counts, class_of, feature_kinds
 from training.tables import Kind, Table, open_table, quoted
-from training.usecase import UseCase
+from training.usecase import UseCase, load_use_case
 
 TARGET = "__class"
 METADATA = "feature_metadata.json"
+ENGINEERED = "engineered_features"
 TRAIN_FILE, TEST_FILE, ENCODED_FILE = "train.parquet", "test.parquet", "encoded_train.parquet"
 #: The model that importances come from: shallow, and sure to be quick.
 _SCOUT = {"n_estimators": 100, "max_depth": 4, "learning_rate": 0.1}
@@ -67,11 +71,12 @@ def engineer(validated: Path, case: UseCase, output: Path) -> FeatureMetadata:
         data_hash=_hash(frame),
     )
     _write(output, found, train, test)
+    shutil.copyfile(validated / PROFILE_FILE, output / ENGINEERED / PROFILE_FILE)
     return found
 
 
 def _write(output: Path, found: FeatureMetadata, train: pd.DataFrame, test: pd.DataFrame) -> None:
-    folder = output / "engineered_features"
+    folder = output / ENGINEERED
     folder.mkdir(parents=True, exist_ok=True)
     train.to_parquet(folder / TRAIN_FILE, index=False)
     test.to_parquet(folder / TEST_FILE, index=False)
@@ -136,3 +141,24 @@ def _importance(train: pd.DataFrame, plan: FeaturePlan) -> dict[str, float]:
 def _hash(frame: pd.DataFrame) -> str:
     rows = pd.util.hash_pandas_object(frame, index=False).to_numpy()
     return hashlib.sha256(rows.tobytes()).hexdigest()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """`python -m training.steps.features`."""
+    made = command.parser("features", __doc__)
+    command.folder(made, "validated", VALIDATED)
+    args = made.parse_args(arguments)
+
+    def work() -> None:
+        command.needed(args.validated, VALIDATED)
+        found = engineer(args.validated / VALIDATED, load_use_case(args.use_case), args.output)
+        kept, all_ = len(found.plan.kept), len(found.plan.names)
+        command.log.info(
+            "%d rows to learn from, %d set aside; %d of %d features", found.train_rows, found.test_rows, kept, all_
+        )
+
+    return command.run("features", work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -6,6 +6,7 @@ Out: `validated_data/` (data.parquet, profile.json), `validation_report.json`, `
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,9 +19,12 @@ from pydantic import BaseModel, ConfigDict
 from training.leaks import leaks
 from training.profiles import Profile, drift, profile
 from training.render import render
+from training.sources import table_of
+from training.steps import command
 from training.tables import DataError, Kind, Table, open_table, quoted
-from training.usecase import UseCase
+from training.usecase import UseCase, load_use_case
 
+VALIDATED = "validated_data"
 DATA_FILE, PROFILE_FILE = "data.parquet", "profile.json"
 REPORT = "validation_report"
 #: More rows than this share beyond five interquartile ranges are worth a look.
@@ -64,7 +68,7 @@ def validate(data: Path, case: UseCase, output: Path, baseline: Path | None = No
         _write(report, output)
         if report.errors:
             raise DataError([each.message for each in report.errors])
-        validated = output / "validated_data"
+        validated = output / VALIDATED
         validated.mkdir(exist_ok=True)
         table.connection.sql("SELECT * FROM source").write_parquet(str(validated / DATA_FILE))
         (validated / PROFILE_FILE).write_text(found.model_dump_json(indent=2))
@@ -227,3 +231,32 @@ def _drift(drifted: dict[str, float], case: UseCase) -> Iterator[Finding]:
         if value > case.max_drift:
             message = f"column '{name}' has drifted from the baseline: stability index {value:.2f}, at most {case.max_drift:g}"
             yield _error("drift", message, name)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """`python -m training.steps.validate`."""
+    made = command.parser("validate", __doc__)
+    made.add_argument("--data", default="", help="CSV or Parquet file; default: the use case's own")
+    made.add_argument("--baseline", type=Path, help="model folder whose training rows to look for drift from")
+    args = made.parse_args(arguments)
+
+    def work() -> None:
+        case = load_use_case(args.use_case)
+        profiled = args.baseline / PROFILE_FILE if args.baseline else None
+        if profiled and not profiled.exists():
+            command.log.info("the baseline has no profile of its training rows: drift is not looked for")
+        report = validate(
+            table_of(case, args.data, args.output / "source"),
+            case,
+            args.output,
+            profiled if profiled and profiled.exists() else None,
+        )
+        for finding in report.findings:
+            command.log.warning("%s", finding.message)
+        command.log.info("%d rows, %d columns, classes %s", report.rows, report.columns, report.classes)
+
+    return command.run("validate", work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

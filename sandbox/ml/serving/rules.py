@@ -8,6 +8,7 @@ from typing import Any
 
 from sandbox.arm.model import Resource
 from sandbox.kernel.errors import AzureError
+from sandbox.ml.serving.collecting import ROLLING
 from sandbox.ml.serving.spec import Limits, Probe
 
 Json = dict[str, Any]
@@ -135,6 +136,7 @@ def deployment_properties(given: Mapping[str, Any], *, kubernetes: bool = False)
     Limits.read(given.get("requestSettings"))
     for probe in ("livenessProbe", "readinessProbe"):
         Probe.read(given.get(probe), f"properties.{probe}")
+    _check_collector(given.get("dataCollector") or {})
     scale = _scale(given.get("scaleSettings") or {}, kubernetes=kubernetes)
     kept = {key: value for key, value in given.items() if value is not None and key != "provisioningState"}
     return {**_defaults(), **kept, "endpointComputeType": wanted, "scaleSettings": scale}
@@ -188,6 +190,21 @@ def _check_code(given: Mapping[str, Any]) -> None:
         raise refused("properties.codeConfiguration needs codeId and scoringScript.")
     if not given.get("environmentId"):
         raise refused("properties.environmentId is missing; a deployment with a scoring script needs an environment.")
+
+
+def _check_collector(given: Mapping[str, Any]) -> None:
+    """Of `dataCollector`: custom logging. Payload logging, the collections `request` and `response`, is not imitated."""
+    rate = given.get("rollingRate") or "hour"
+    if str(rate).lower() not in ROLLING:
+        raise refused(f"properties.dataCollector.rollingRate is {rate!r}; the sandbox takes {', '.join(ROLLING)}.")
+    for name, each in (given.get("collections") or {}).items():
+        what = f"properties.dataCollector.collections.{name}"
+        _one_of(f"{what}.dataCollectionMode", each.get("dataCollectionMode") or "Disabled", ("Enabled", "Disabled"))
+        share = each.get("samplingRate")
+        if share is not None and not 0 < float(share) <= 1:
+            raise refused(f"{what}.samplingRate is {share}; it must be above 0 and at most 1.")
+        if name.lower() in ("request", "response") and str(each.get("dataCollectionMode")).lower() == "enabled":
+            raise refused(f"{what}: the sandbox does not imitate payload logging.", 501, "NotImitatedBySandbox")
 
 
 def instance_count(sku: Mapping[str, Any] | None) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,3 +93,7 @@ class ReplicaSpec:
     workers: int = 1
     readiness: Probe = field(default_factory=Probe)
     liveness: Probe = field(default_factory=Probe)
+
+    def with_variables(self, more: Mapping[str, str]) -> ReplicaSpec:
+        """The same with more variables."""
+        return replace(self, environment=tuple(sorted({**dict(self.environment), **more}.items())))

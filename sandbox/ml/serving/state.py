@@ -19,6 +19,7 @@ from sandbox.kernel.context import Sandbox
 from sandbox.kernel.errors import AzureError
 from sandbox.ml.envs import EnvironmentBuilder
 from sandbox.ml.serving import telemetry
+from sandbox.ml.serving.collecting import Collectors
 from sandbox.ml.serving.materials import Materials, WorkspaceAssets
 from sandbox.ml.serving.prepare import Preparer
 from sandbox.ml.serving.process import ReplicaFailed, end_survivors
@@ -54,6 +55,7 @@ class ServingState:
         self._publishing = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         self._telemetry = telemetry.Telemetry(sandbox)
+        self._collectors = Collectors(sandbox)
 
     @property
     def arm(self) -> ArmState:
@@ -73,6 +75,7 @@ class ServingState:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(runner.halt(_STOP_GRACE) for runner in self.runners.values()))
         self.runners.clear()
+        await self._collectors.stop()
         await self.gateway.close()
 
     def reset(self) -> None:
@@ -113,6 +116,7 @@ class ServingState:
         """The deployment's instances run what its document says; AzureError (and the old ones still run) otherwise."""
         workspace, folder = self.workspace_of(deployment), self.folder(deployment)
         spec = await self._preparer.prepare(deployment, workspace, folder)
+        spec = spec.with_variables(await self._collectors.open(deployment, workspace, folder))
         runner = self.runners.get(deployment.key) or self._new_runner(deployment, folder)
         self.runners[deployment.key] = runner
         self._telemetry.write_faults(deployment.id, folder)
@@ -129,6 +133,7 @@ class ServingState:
         """Drains and ends the deployment's instances and deletes its folder."""
         if (runner := self.runners.pop(deployment.key, None)) is not None:
             await runner.stop()
+        await self._collectors.close(deployment.key)
         self._telemetry.forget(self.folder(deployment))
         await asyncio.to_thread(shutil.rmtree, self.folder(deployment), True)
 
@@ -205,12 +210,14 @@ class ServingState:
         if self._published is None or self._table() != self._published or not await self._gateway_knows():
             await self.publish()
         await asyncio.to_thread(self._telemetry.round, list(self.runners.values()))
+        await asyncio.to_thread(self._collectors.round)
 
     async def _end_orphans(self) -> None:
         """Replicas of deployments that were deleted with their group, workspace or endpoint."""
         for key in [key for key in self.runners if self.arm.get(key) is None]:
             runner = self.runners.pop(key)
             await runner.halt(_STOP_GRACE)
+            await self._collectors.close(key)
             self._telemetry.forget(runner.folder)
             await asyncio.to_thread(shutil.rmtree, runner.folder, True)
 
