@@ -114,7 +114,8 @@ class Table:
             raise BadInput(f"--data {self.path}: the file is empty")
         with self._refusing():
             if not _is_csv(self.path):
-                return pq.ParquetFile(self.path)
+                # Read ahead, a whole file would be held.
+                return pq.ParquetFile(self.path, pre_buffer=False)
             read = csv.ReadOptions(block_size=_CSV_BLOCK_BYTES)
             names = csv.open_csv(self.path, read_options=read).schema.names
             text = csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()))

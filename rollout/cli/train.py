@@ -50,9 +50,9 @@ def train(  # noqa: PLR0913 - a command's options
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Validate, learn, judge and register a model: six steps, as an Azure ML pipeline on the stack's cluster.
+    """Train, judge and register a model, as a pipeline on the stack's cluster.
 
-    A model that misses a gate of the stack is refused with every shortfall and what to try (code 7), a table that no model
+    Six steps: validate, features, train, evaluate, register, prepare. A model that misses a gate of the stack is refused with every shortfall and what to try (code 7), a table that no model
     should learn from with every finding (code 2). Nothing is registered then.
     """
     from rollout.cli.output import emit, say
