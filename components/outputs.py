@@ -53,10 +53,21 @@ def document(settings: Settings, platform: Platform, project: str) -> dict[str, 
         "batch_endpoints": {
             name: _batch_endpoint(platform, name, each) for name, each in settings.batch_endpoints.items()
         },
+        "model_trust": _model_trust(settings, platform),
         "gates": settings.gates.model_dump(mode="json"),
         "functions": functions_document(settings, platform.functions),
         "cost": estimate(settings).model_dump(mode="json"),
         "spending": platform.spending.outputs(),
+    }
+
+
+def _model_trust(settings: Settings, platform: Platform) -> dict[str, Any]:
+    trust = settings.model_trust
+    return {
+        "require_signed": trust.required_in(settings.environment),
+        "public_keys": list(trust.public_keys),
+        "vault_uri": platform.workspace.vault_uri,
+        "key_secret": trust.key_secret or "",
     }
 
 

@@ -32,6 +32,7 @@ from components.workspace.settings import (
     EncryptionSettings,
     KeyVaultSettings,
     ModelRegistrySettings,
+    ModelTrustSettings,
     RegistrySettings,
     StorageSettings,
 )
@@ -65,6 +66,7 @@ class Settings(Block):
     network: NetworkSettings = NetworkSettings()
     encryption: EncryptionSettings = EncryptionSettings()
     model_registry: ModelRegistrySettings = ModelRegistrySettings()
+    model_trust: ModelTrustSettings = ModelTrustSettings()
     storage: StorageSettings = StorageSettings()
     datastores: dict[Word, DatastoreSettings] = Field(
         default_factory=dict, description="containers of the storage account that jobs reach by name"

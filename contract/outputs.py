@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from contract.policy import Gates, RolloutPolicy
+from contract.policy import Gates, ModelTrust, RolloutPolicy
 
 SCHEMA_VERSION = 1
 
@@ -305,6 +305,7 @@ class StackOutputs(_Frozen):
     model_registry: ModelRegistry | None = Field(default=None, description="none: this stack uses none")
     feature_store: FeatureStore | None = Field(default=None, description="none: this stack has none")
     load_testing: LoadTesting | None = Field(default=None, description="none: this stack has none")
+    model_trust: ModelTrust = Field(default=ModelTrust(), description="signatures of models")
     encryption: Encryption | None = Field(default=None, description="none: Azure's own keys")
     gateway: Gateway | None = Field(default=None, description="none: the stack has no gateway")
     gates: Gates = Field(description="lowest metrics")

@@ -147,3 +147,12 @@ class Gates(_Frozen):
         default=False, description="refused when what serves now is better, and not by chance (p < 0.05)"
     )
     complete_card: bool = Field(default=False, description="the model card has every field filled in")
+
+
+class ModelTrust(_Frozen):
+    """Whose signatures on models this stack believes."""
+
+    require_signed: bool = Field(default=False, description="no model is deployed unless one of the keys signed it")
+    public_keys: tuple[str, ...] = Field(default=(), description="PEM public keys that models are verified with")
+    vault_uri: str = Field(default="", description="https URL of the key vault that holds the signing key")
+    key_secret: str = Field(default="", description="name of the secret with the signing key; none: it is not here")

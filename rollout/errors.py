@@ -9,6 +9,7 @@ RolloutError                  1
 │   └── LeaseLost                 this controller held it, and does no more
 ├── NotFound                  6   stack, output, endpoint, deployment or model is missing
 ├── GateFailed                7   a quality gate or smoke test refused the model
+│   └── Untrusted                 its signature is missing, not ours, or does not fit its files
 ├── Unavailable               8   a service did not answer, or the sandbox is not running
 └── AuditBroken               9   the journal's hash chain does not verify
 """
@@ -57,6 +58,10 @@ class NotFound(RolloutError):
 
 class GateFailed(RolloutError):
     exit_code = 7
+
+
+class Untrusted(GateFailed):
+    pass
 
 
 class Unavailable(RolloutError):

@@ -140,7 +140,7 @@ def _failure(job: str, status: str, steps: Mapping[str, Step], files: JobFiles) 
     if failed.name == "register" and (missed := shortfalls(files.read(failed, VERDICT_FILE))):
         lines = "\n".join(f"  {each}" for each in missed)
         return GateFailed(
-            f"the model misses {len(missed)} gates; nothing was registered\n{lines}",
+            f"the model misses {len(missed)} gate{'s' * (len(missed) > 1)}; nothing was registered\n{lines}",
             way_out="what to try stands behind each gate; the model card tells the rest",
         )
     if failed.name == "validate" and (found := table_findings(files.read(failed, "validation_report.json"))):

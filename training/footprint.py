@@ -47,15 +47,17 @@ def size_mb(model: Path) -> float:
 
 
 def _measure_here(model: Path, rows: Path) -> Footprint:
-    from training.steps.evaluate import load
+    # as scoring loads it: no MLflow, nothing of what training alone needs
+    from training.scoring.predictor import load_predictor
+    from training.scoring.schema import ScoringSchema
 
-    estimator, _ = load(model)
-    frame = pd.read_parquet(rows)[list(estimator.feature_names_in_)]
+    predictor = load_predictor(model)
+    frame = pd.read_parquet(rows)[[column.name for column in ScoringSchema.read(model).columns]]
     times = []
     for number in range(_WARM_UP + REQUESTS):
         row = frame.iloc[[number % len(frame)]]
         began = time.perf_counter()
-        estimator.predict_proba(row)
+        predictor.predict_proba(row)
         times.append(time.perf_counter() - began)
     # Linux counts kilobytes
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

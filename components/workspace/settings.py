@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from components.cost.prices import price_book
 from components.fields import Block, one_of
+
+
+def _is_public_key(value: str) -> str:
+    """Only its form: components do without a cryptography library; `rollout` reads the key itself."""
+    lines = value.strip().splitlines()
+    if len(lines) < 3 or lines[0] != "-----BEGIN PUBLIC KEY-----" or lines[-1] != "-----END PUBLIC KEY-----":
+        raise ValueError("must be a PEM public key: openssl ec -in model-key.pem -pubout")
+    return value.strip() + "\n"
+
+
+PublicKey = Annotated[str, AfterValidator(_is_public_key)]
 
 
 class StorageSettings(Block):
@@ -60,6 +71,24 @@ class ModelRegistrySettings(Block):
     def used(self) -> bool:
         """The stack has to do with a registry at all."""
         return self.create or self.name is not None
+
+
+class ModelTrustSettings(Block):
+    """Whose signatures on models count. The keys are made outside: `openssl ecparam -name prime256v1 -genkey`."""
+
+    require_signed: bool | None = Field(
+        default=None, description="deploy no model that none of `publicKeys` signed; none: true in prod only"
+    )
+    public_keys: tuple[PublicKey, ...] = Field(
+        default=(), description="PEM public keys (elliptic curve) whose signatures count; two while one is replaced"
+    )
+    key_secret: Annotated[str, Field(pattern=r"^[0-9a-zA-Z-]{1,127}$")] | None = Field(
+        default=None, description="secret of the stack's key vault that holds the signing key; put it there yourself"
+    )
+
+    def required_in(self, environment: str) -> bool:
+        """Whether the stack of this environment asks for signatures."""
+        return environment == "prod" if self.require_signed is None else self.require_signed
 
 
 class DatastoreSettings(Block):

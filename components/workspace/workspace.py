@@ -42,13 +42,14 @@ class WorkspaceArgs:
 class Workspace(pulumi.ComponentResource):
     """A workspace with a user-assigned identity whose roles end at the four resources it depends on.
 
-    Outputs: `workspace_id`, `workspace_name`, `vault_id`, `vault_name`, `registry_id`, `registry_name`, `principal_id` (of the identity), `mlflow_tracking_uri`.
+    Outputs: `workspace_id`, `workspace_name`, `vault_id`, `vault_name`, `vault_uri`, `registry_id`, `registry_name`, `principal_id` (of the identity), `mlflow_tracking_uri`.
     """
 
     workspace_id: pulumi.Output[str]
     workspace_name: pulumi.Output[str]
     vault_id: pulumi.Output[str]
     vault_name: pulumi.Output[str]
+    vault_uri: pulumi.Output[str]
     registry_id: pulumi.Output[str]
     registry_name: str
     identity: pulumi.Resource
@@ -93,6 +94,7 @@ class Workspace(pulumi.ComponentResource):
             opts=child(self, place, precious=True),
         )
         self.vault_name = vault.name
+        self.vault_uri = vault.properties.apply(lambda made: made.vault_uri or "")
         identifier: pulumi.Output[str] = vault.id
         return identifier
 

@@ -56,6 +56,7 @@ class Cloud:
     logs: str = "https://api.loganalytics.azure.com/v1"
     ml_audience: str = "https://ml.azure.com"
     storage_suffix: str = "core.windows.net"
+    vault_audience: str = "https://vault.azure.net"
     tenant_id: str = ""
     client_id: str = ""
     client_secret: str = field(default="", repr=False)
@@ -76,6 +77,13 @@ class Cloud:
             self.credential(), outputs.subscription_id, outputs.resource_group, outputs.workspace.name, **options
         )
 
+    def registry_client(self, name: str) -> MLClient:
+        """An ML registry's client; where it is, the registry's discovery says."""
+        from azure.ai.ml import MLClient
+
+        options: dict[str, Any] = {"enable_telemetry": False, "show_progress": False, **self.ml_cloud()}
+        return MLClient(self.credential(), registry_name=name, **options)
+
     def ml_cloud(self) -> dict[str, Any]:
         """`cloud=` makes azure-ai-ml fail when its cloud is down, instead of going to the public one."""
         host = urlsplit(self.resource_manager).hostname or ""
@@ -89,7 +97,8 @@ class Cloud:
             "active_directory": self.authority,
             "aml_resource_id": self.ml_audience,
             "storage_endpoint": self.storage_suffix,
-            "registry_discovery_endpoint": self.resource_manager,
+            # where registries tell their addresses, for tokens of the same audience
+            "registry_discovery_endpoint": self.ml_audience,
         }
         return {"cloud": f"rollout-{digest.hexdigest()[:12]}", "cloud_metadata": metadata}
 
@@ -134,6 +143,7 @@ def cloud_from_environment(environ: Mapping[str, str] | None = None) -> Cloud:
         metrics=_url(env, "ROLLOUT_AZURE_METRICS", public.metrics),
         logs=_url(env, "ROLLOUT_AZURE_LOGS", public.logs),
         ml_audience=_url(env, "ROLLOUT_AZURE_ML_AUDIENCE", public.ml_audience),
+        vault_audience=_url(env, "ROLLOUT_AZURE_VAULT_AUDIENCE", public.vault_audience),
         storage_suffix=env.get("ROLLOUT_AZURE_STORAGE_SUFFIX") or public.storage_suffix,
         tenant_id=_either(env, "TENANT_ID"),
         client_id=_either(env, "CLIENT_ID"),

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from rollout.azure.documents import describe, put_deployment
 from rollout.azure.errors import azure_errors, waiting_while_busy
+from rollout.azure.model_refs import parse_model
 from rollout.azure.quiet import quiet_sdk
-from rollout.azure.specs import SPEC_TAG, check_model_name, deployment_of, fingerprint
+from rollout.azure.specs import SPEC_TAG, deployment_of, fingerprint
 from rollout.controller.ports import LiveDeployment, LiveEndpoint
 from rollout.errors import BadInput, NotAllowed, NotFound, RolloutError, Unavailable
 
@@ -44,12 +45,14 @@ class AzureEndpoints:
         ml_client: Callable[[], MLClient],
         *,
         scaling: AzureScaling | None = None,
+        registry_client: Callable[[str], MLClient] | None = None,
         poll_seconds: float = _POLL_SECONDS,
     ) -> None:
         """`ml_client` is called when something is to be changed, not before. `scaling`: None where none scales."""
         self._id, self._endpoint = endpoint_id, endpoint_id.rsplit("/", 1)[-1]
         self._arm, self._ml_client, self._poll_seconds = arm, ml_client, poll_seconds
         self._scaling = scaling
+        self._registry_client = registry_client or _no_registries
 
     @property
     def _client(self) -> MLClient:
@@ -166,11 +169,12 @@ class AzureEndpoints:
             return str(self._client.online_deployments.get_logs(deployment, self._endpoint, lines))
 
     def model_exists(self, model: str) -> bool:
-        """Whether `name:version` is registered in the workspace."""
-        name, version = check_model_name(model)
+        """Whether it is registered, in the workspace or in the registry that it names."""
+        ref = parse_model(model)
         try:
-            with azure_errors(f"find model {model!r}"):
-                self._client.models.get(name, version)
+            with quiet_sdk(), azure_errors(f"find model {model!r}"):
+                client = self._registry_client(ref.registry) if ref.registry else self._client
+                client.models.get(ref.name, ref.version)
         except NotFound:
             return False
         return True
@@ -231,6 +235,10 @@ def _mark(deployment: ManagedOnlineDeployment) -> str:
     return str((deployment.tags or {}).get(SPEC_TAG, ""))
 
 
+def _no_registries(name: str) -> MLClient:
+    raise NotFound(f"ML registry {name!r} is not known here")
+
+
 def _live_deployment(document: Mapping[str, Any]) -> LiveDeployment:
     properties = document["properties"]
     return LiveDeployment(
@@ -242,7 +250,9 @@ def _live_deployment(document: Mapping[str, Any]) -> LiveDeployment:
 
 
 def _short_model(model: object) -> str:
-    """`churn:7` out of a model's ARM id; what is not one comes back as it is."""
+    """`churn:7` out of a model's ARM id; a registry's address, and what is neither, comes back as it is."""
     text = str(model or "")
+    if text.startswith("azureml://registries/"):
+        return text
     found = re.search(r"/models/([^/]+)/versions/([^/]+)$", text)
     return f"{found[1]}:{found[2]}" if found else text.removeprefix("azureml:")

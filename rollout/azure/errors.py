@@ -96,6 +96,12 @@ def _role_for(doing: str) -> str:
         )
     if "download model" in doing:
         built_in = "'Storage Blob Data Reader' on the workspace's storage account, or give --payload request.json"
+    elif "secret" in doing:
+        return "sign in as one who may read the vault's secrets: grant 'Key Vault Secrets User' on the secret"
+    elif "registry" in doing:
+        return "sign in as one who may use the ML registry: grant 'AzureML Registry User' on it"
+    elif "write model.sig" in doing:
+        built_in = "'Storage Blob Data Contributor' on the workspace's storage account"
     elif "journal" in doing:
         built_in = "'Storage Blob Data Contributor' on the journal's container"
     elif "metrics" in doing or "logs" in doing:

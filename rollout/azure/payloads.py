@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from rollout.azure.errors import azure_errors
+from rollout.azure.model_refs import parse_model
 from rollout.azure.quiet import quiet_sdk
-from rollout.azure.specs import check_model_name
 from rollout.errors import BadInput, NotFound, RolloutError
 
 if TYPE_CHECKING:
@@ -33,10 +33,15 @@ def payload_from_file(path: str) -> bytes:
 
 
 def example_of_model(client: MLClient, tracking_uri: str, model: str) -> bytes:
-    """A request made of the model's logged input example; `NotFound` with the way out when it has none."""
-    name, version = check_model_name(model)
+    """A request made of the model's logged input example; `NotFound` with the way out when it has none.
+
+    `client`: of the workspace, or of the registry that `model` names.
+    """
+    ref = parse_model(model)
+    name, version = ref.name, ref.version
     with tempfile.TemporaryDirectory(prefix="rollout-example-") as folder:
-        fetch = _fetch_from_mlflow if urlsplit(tracking_uri).scheme in ("http", "https") else _fetch_from_workspace
+        plain = urlsplit(tracking_uri).scheme in ("http", "https") and not ref.registry
+        fetch = _fetch_from_mlflow if plain else _fetch_from_workspace
         with quiet_sdk():
             found = fetch(client, tracking_uri, name, version, Path(folder))
         if found is None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rollout.azure.model_refs import parse_model
 from rollout.errors import BadInput
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ SCORING_SCRIPT = "score.py"
 CONDA_FILES = ("conda.yaml", "conda.yml", "environment.yml", "environment.yaml")
 #: Azure's inference image without frameworks; the conda file brings those.
 BASE_IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04"
-_MODEL = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,254}):(?P<version>[A-Za-z0-9._-]{1,30})")
 #: How often Azure ML's router looks whether a Kubernetes deployment needs more pods.
 _SCALE_SECONDS = 10
 #: Fields that specs have not always had.
@@ -40,11 +39,9 @@ _IGNORED = frozenset({"__pycache__", ".git", ".venv", ".ipynb_checkpoints"})
 
 
 def check_model_name(model: str) -> tuple[str, str]:
-    """`("churn", "7")` out of `churn:7`; `BadInput` for anything else."""
-    found = _MODEL.fullmatch(model.removeprefix("azureml:"))
-    if found is None:
-        raise BadInput(f"model {model!r} is not NAME:VERSION", way_out="for example --model churn:7")
-    return found["name"], found["version"]
+    """`("churn", "7")` out of `churn:7` or a registry's address; `BadInput` for anything else."""
+    found = parse_model(model)
+    return found.name, found.version
 
 
 def fingerprint(spec: DeploymentSpec) -> str:
@@ -62,12 +59,12 @@ def deployment_of(
     """The SDK's deployment; `BadInput` when the code folder lacks score.py or a conda file."""
     from azure.ai.ml.entities import KubernetesOnlineDeployment, ManagedOnlineDeployment, OnlineRequestSettings
 
-    name, version = check_model_name(spec.model)
+    model = parse_model(spec.model)
     code, environment = _code_of(spec.code_path)
     common: dict[str, Any] = {
         "name": spec.name,
         "endpoint_name": endpoint,
-        "model": f"azureml:{name}:{version}",
+        "model": str(model) if model.registry else f"azureml:{model.short}",
         "code_configuration": code,
         "environment": environment,
         "instance_type": spec.instance_type,

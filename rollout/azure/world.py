@@ -12,6 +12,7 @@ from rollout.azure.endpoints import AzureEndpoints
 from rollout.azure.events import EventGridAnnouncer, NoTopic
 from rollout.azure.journal import BlobJournal
 from rollout.azure.metrics import AzureMetrics
+from rollout.azure.model_refs import parse_model
 from rollout.azure.payloads import example_of_model, payload_from_file
 from rollout.azure.prober import AzureProber, scoring_secret
 from rollout.azure.request_log import RequestLog
@@ -49,7 +50,13 @@ class AzureWorld:
         deployment = self.endpoint.deployment
         if deployment.scale is not None and deployment.compute == "managed":
             scaling = AzureScaling(self.endpoint.id, self.outputs.location, ArmWriter(self.cloud))
-        return AzureEndpoints(self.endpoint.id, ArmWriter(self.cloud), lambda: self.client, scaling=scaling)
+        return AzureEndpoints(
+            self.endpoint.id,
+            ArmWriter(self.cloud),
+            lambda: self.client,
+            scaling=scaling,
+            registry_client=self.cloud.registry_client,
+        )
 
     @cached_property
     def metrics(self) -> Metrics:
@@ -102,4 +109,7 @@ class AzureWorld:
                 f"endpoint {self.endpoint.name!r} has no deployment {deployment!r}",
                 way_out=f"it has: {', '.join(sorted(found)) or 'none'}",
             )
-        return example_of_model(self.client, self.outputs.workspace.mlflow_tracking_uri, found[deployment].model)
+        model = found[deployment].model
+        registry = parse_model(model).registry
+        client = self.cloud.registry_client(registry) if registry else self.client
+        return example_of_model(client, self.outputs.workspace.mlflow_tracking_uri, model)

@@ -16,8 +16,7 @@ from rollout.errors import RolloutError
 SHIP, LOOK, STEER, SETUP = "Ship", "Look", "Steer", "Set up"
 
 COMMANDS = (
-    Entry("train", "rollout.cli.train:train", "Train, gate and register a model, as a job on the stack's cluster.", SHIP),
-    Entry("model", "rollout.cli.model:app", "What is done with models before they are deployed: optimize.", SHIP),
+    Entry("train", "rollout.cli.train:train", "Train, judge and register a model, as a pipeline on the stack's cluster.", SHIP),
     Entry("plan", "rollout.cli.ship:plan", "What each step will be able to see at the traffic of now.", SHIP),
     Entry("start", "rollout.cli.ship:start", "Deploy a model as green and begin to move traffic to it.", SHIP),
     Entry("watch", "rollout.cli.drive:watch", "Drive the rollout to its end, showing it live.", SHIP),
@@ -33,6 +32,7 @@ COMMANDS = (
     Entry("abort", "rollout.cli.steer:abort", "Stop the rollout that is under way, and go back.", STEER),
     Entry("park", "rollout.cli.park:park", "Delete an endpoint's deployments for a while; it costs nothing then.", STEER),
     Entry("unpark", "rollout.cli.park:unpark", "Make parked deployments again, test them, give them their traffic.", STEER),
+    Entry("model", "rollout.cli.model:app", "Registered models: list, compare, validate, sign, verify, promote, optimize.", LOOK),
     Entry("doctor", "rollout.cli.doctor:app", "What this machine has, and what is missing.", SETUP),
     Entry("sandbox", "rollout.cli.sandbox:app", "A local stand-in for Azure: up, status, env, fault, reset, down.", SETUP),
 )  # fmt: skip

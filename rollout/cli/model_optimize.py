@@ -146,10 +146,15 @@ def _register(client: MLClient, source: Any, found: Optimization, folder: Path) 
             path=str(folder),
             type="mlflow_model",
             description=source.description,
-            tags={**(source.tags or {}), **found.tags, "optimized_from": f"{source.name}:{source.version}"},
+            tags={**_lasting(source.tags or {}), **found.tags, "optimized_from": f"{source.name}:{source.version}"},
         )
     )
     return str(made.version)
+
+
+def _lasting(tags: dict[str, str]) -> dict[str, str]:
+    """What a signature said of the files it covered is not true of others."""
+    return {name: value for name, value in tags.items() if name not in ("signed_by", "files_hash", "stage")}
 
 
 def _model_folder(scratch: Path, model: str) -> Path:

@@ -10,6 +10,7 @@ import typer
 from rollout.cli.options import DryRun, Endpoint, Json, Outputs, Payload, Stack, Yes
 
 if TYPE_CHECKING:
+    from rollout.azure.model_refs import ModelRef
     from rollout.cli.session import Session
     from rollout.controller.starting import Order, Prospect
 
@@ -50,9 +51,17 @@ def plan(
 
 def start(  # noqa: PLR0913 - a command's options
     endpoint: Endpoint,
-    model: Annotated[str, typer.Option("--model", "-m", help="Registered model, NAME:VERSION.", show_default=False)],
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model", "-m", help="Registered model, NAME:VERSION or azureml://registries/...", show_default=False
+        ),
+    ],
     stack: Stack = "",
     outputs: Outputs = "",
+    from_registry: Annotated[
+        bool, typer.Option("--from-registry", help="The model is of the stack's ML registry: it was promoted.")
+    ] = False,
     code: Annotated[
         str,
         typer.Option("--code", help="Folder with score.py and a conda file; default: MLflow's scorer.", metavar="DIR"),
@@ -71,16 +80,18 @@ def start(  # noqa: PLR0913 - a command's options
     json: Json = False,
 ) -> None:
     """Deploy a model as green at 0 %, smoke-test it, and move the first traffic to it; `watch` goes on from there."""
-    from rollout.azure.specs import check_code, check_model_name
+    from rollout.azure.model_refs import parse_model
+    from rollout.azure.specs import check_code
     from rollout.cli.session import changed_policy, open_session
     from rollout.controller.starting import Order
 
-    check_model_name(model)
+    ref = parse_model(model)
     code_path = str(check_code(code)[0].parent.resolve()) if code else None
     session = open_session(endpoint, stack, outputs, payload=payload)
+    ref = admitted(session, ref, from_registry)
     deployment = session.endpoint.deployment
     order = Order(
-        model=model.removeprefix("azureml:"),
+        model=str(ref),
         deployment=deployment.model_copy(update={"instance_count": instances}) if instances else deployment,
         policy=changed_policy(session.endpoint.policy, steps, bake_minutes),
         code_path=code_path,
@@ -91,6 +102,25 @@ def start(  # noqa: PLR0913 - a command's options
     _start(session, order, dry_run=dry_run, yes=yes, json=json)
     if not dry_run:
         _go_on(session, watch=watch, json=json)
+
+
+def admitted(session: Session, ref: ModelRef, from_registry: bool) -> ModelRef:
+    """The model's full address; `Untrusted` where the stack asks for a signature and its files don't fit one."""
+    outputs = session.outputs
+    trust = outputs.model_trust
+    if not trust.require_signed and not from_registry:
+        return ref
+    from rollout.azure.cloud import cloud_from_environment
+    from rollout.azure.models import AzureModels
+    from rollout.cli.model_look import pick
+    from rollout.models.keys import trusted_keys
+    from rollout.models.trust import verify_model
+
+    models = AzureModels(cloud_from_environment(), outputs)
+    ref = pick(models, str(ref), from_registry)
+    if trust.require_signed:
+        verify_model(models, ref, trusted_keys("", trust))
+    return ref
 
 
 def _start(session: Session, order: Order, *, dry_run: bool, yes: bool, json: bool) -> None:

@@ -10,11 +10,16 @@ from rollout.errors import BadInput
 #: Azure: 3-32 characters, letters, digits and hyphens, a letter first, no hyphen last.
 _ALLOWED = re.compile(r"^[a-zA-Z][a-zA-Z0-9-]{1,30}[a-zA-Z0-9]$")
 _LONGEST = 32
+#: A model of an ML registry.
+_SHARED = re.compile(r"^azureml://registries/[^/]+/models/(?P<name>[^/]+)/versions/(?P<version>[^/]+)$")
 
 
 def deployment_name(model: str, suffix: str) -> str:
     """'churn:7' and '1a2b' give 'churn-v7-1a2b', cut in the middle to 32 characters."""
+    shared = _SHARED.search(model)
     name, _, version = model.rpartition(":") if ":" in model else (model, "", "")
+    if shared is not None:
+        name, version = shared["name"], shared["version"]
     base = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "model"
     if not base[0].isalpha():
         base = f"m-{base}"

@@ -20,6 +20,7 @@ from sandbox.ml.batch import routes as batch
 from sandbox.ml.http import WORKSPACE_PATH, Call, CaselessRoute, find_workspace, user_error
 from sandbox.ml.jobs import records
 from sandbox.ml.jobs.workdir import LOGS, Workdir
+from sandbox.ml.registries.routes import routes as registry_routes
 from sandbox.ml.routes import routes as arm_routes
 
 ML_AUDIENCES = ("https://ml.azure.com", "https://graph.windows.net")
@@ -36,6 +37,7 @@ def create(sandbox: Sandbox) -> ASGIApp:
     routes = [
         Route("/", _discovery(sandbox)),
         Route("/discovery{rest:path}", _discovery(sandbox)),
+        *registry_routes(sandbox),
         _route(sandbox, f"{run}/details", "GET", details),
         _route(sandbox, f"{run}/children", "GET", children),
         _route(sandbox, run, "GET", get_run),

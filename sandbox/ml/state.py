@@ -14,6 +14,7 @@ from sandbox.ml.jobs.runner import JobRunner
 from sandbox.ml.mlflow_client import MlflowClient
 from sandbox.ml.models import TYPE as MODEL_TYPE
 from sandbox.ml.models import ModelStore
+from sandbox.ml.registries.state import Registries
 from sandbox.ml.serving.state import ServingState
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class MlState:
         self.mlflow = MlflowClient(sandbox.settings.url("mlflow"))
         self.datastores = Datastores(sandbox)
         self.models = ModelStore(sandbox, self.mlflow, self.datastores)
+        self.registries = Registries(sandbox, self.models, self.datastores)
         self.environments = EnvironmentBuilder(sandbox.home)
         self.events = MlEvents(sandbox, self.mlflow)
         self.jobs = JobRunner(self)

@@ -105,7 +105,7 @@ def test_every_resource_sits_in_its_component(prod: Run) -> None:
     assert set(prod.components) == {
         "storage", "observability", "workspace", "budget", "cluster", "events", "endpoint-churn", "alerts-churn",
         "identity", "network", "private", "lock", "functions", "functions-storage", "functions-storage-private",
-        "platform-alerts", "dashboards", "diagnostics",
+        "platform-alerts", "dashboards", "diagnostics", "availability",
         "cost-export", "front-door", "api-management", "gateway-churn",
     }  # fmt: skip
     loose = {each.name for each in prod.declared.values() if each.parent not in prod.components}

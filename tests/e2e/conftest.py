@@ -15,6 +15,9 @@ from rollout.azure.prober import scoring_secret
 from rollout.cli.session import open_session
 from tests.e2e.shop import Shop, provisioned
 
+#: A search of a moment; the stories are about what comes after it.
+SMALL = ("--set", "search.trials=1", "--set", "search.max_rounds=60")
+
 
 @pytest.fixture(scope="package")
 def running_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
@@ -27,7 +30,7 @@ def running_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         table, _ = write_tables(stage.out / "data")
         stage.run(
             "rollout", "train", ENDPOINT, "--data", str(table), "--stack", "", "--outputs", str(outputs),
-            "--set", "search.trials=1", "--set", "search.max_rounds=60", quiet=True,
+            *SMALL, quiet=True,
         )  # fmt: skip
         session = open_session(ENDPOINT, "", str(outputs))
         clients = Clients(stage.out / "requests.jsonl")

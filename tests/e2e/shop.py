@@ -202,6 +202,10 @@ def provisioned(folder: Path) -> Iterator[tuple[Stage, Webhook, Path]]:
             "pulumi", "config", "set", "--stack", "dev", "--config-file", str(stage.stack_file), "--secret",
             "--path", "azureml-rollouts:events.subscriptions.rollout-ended.webhookUrl", webhook.url, quiet=True,
         )  # fmt: skip
+        stage.run(
+            "pulumi", "config", "set", "--stack", "dev", "--config-file", str(stage.stack_file),
+            "--path", "azureml-rollouts:events.subscriptions.rollout-ended.eventTypes[3]", "Rollouts.ModelRegistered", quiet=True,
+        )  # fmt: skip
         stage.pulumi("up", "--yes", "--skip-preview", "--suppress-outputs", quiet=True)
         outputs = folder / "outputs.json"
         outputs.write_text(stage.run("pulumi", "stack", "output", "--json", "--stack", "dev", quiet=True).output)

@@ -153,7 +153,7 @@ def register(
     if missed:
         mlflow.set_tag("gate_shortfalls", "; ".join(each.said for each in missed))
         raise GatesMissed(missed)
-    info = _make(asks, client, tags, facts)
+    info = _make(asks, client, tags, facts, output)
     (output / INFO).write_text(info.model_dump_json(indent=2))
     return info
 
@@ -196,10 +196,14 @@ def _last(client: MlflowClient, name: str) -> Mapping[str, str] | None:
     return dict(versions[0].tags) if versions else None
 
 
-def _make(asks: Application, client: MlflowClient, tags: dict[str, str], facts: Facts) -> RegisteredModelInfo:
+def _make(
+    asks: Application, client: MlflowClient, tags: dict[str, str], facts: Facts, output: Path
+) -> RegisteredModelInfo:
     run = mlflow.active_run()
     assert run is not None  # nosec B101  # the caller opens it
     mlflow.log_artifacts(str(asks.sources.model), ARTIFACT)
+    for file in (card.MARKDOWN, card.HTML):  # the card goes where the model goes, and is signed with it
+        mlflow.log_artifact(str(output / file), ARTIFACT)
     made = mlflow.register_model(f"runs:/{run.info.run_id}/{ARTIFACT}", asks.name, tags=tags)
     client.set_registered_model_alias(asks.name, tags.get("environment", "latest"), made.version)
     return RegisteredModelInfo(

@@ -274,6 +274,16 @@ def _asset(path: str) -> ResourceType:
     return ResourceType(name=f"{WORKSPACE}/{path}", versions=VERSIONS, location="none", provisioned=False)
 
 
+async def _before_registry_delete(change: Change) -> None:
+    """Its storage account, which Azure manages, goes with it."""
+    storage = change.arm.sandbox.states.get("storage")
+    for account in change.arm.of_type("Microsoft.Storage/storageAccounts"):
+        if account.extra.get("managedBy") == change.resource.id:
+            if storage is not None:
+                storage.drop_account(account.name)
+            change.arm.delete(account.id)
+
+
 TYPES = (
     ResourceType(
         name=WORKSPACE,
@@ -335,5 +345,10 @@ TYPES = (
         validate=_validate_connection,
     ),
     _asset("schedules"),
-    ResourceType(name="Microsoft.MachineLearningServices/registries", versions=VERSIONS, long=True),
+    ResourceType(
+        name="Microsoft.MachineLearningServices/registries",
+        versions=VERSIONS,
+        long=True,
+        before_delete=_before_registry_delete,
+    ),
 )

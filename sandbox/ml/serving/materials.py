@@ -11,6 +11,7 @@ from sandbox.arm.ids import parse
 from sandbox.arm.model import Resource
 from sandbox.kernel.context import Sandbox
 from sandbox.kernel.errors import AzureError
+from sandbox.ml.registries.state import registry_asset
 
 if TYPE_CHECKING:
     from sandbox.arm.state import ArmState
@@ -54,11 +55,14 @@ class WorkspaceAssets:
         return state
 
     async def model(self, workspace: Resource, reference: str) -> ModelFiles:
+        if registry_asset(reference) is not None:
+            path, shared = await self._ml.registries.materialise(reference)
+            return ModelFiles(path, _leaf(shared.properties["modelUri"]))
         name, version = _name_and_version(workspace, "models", reference)
         path = await self._ml.models.materialise(workspace, name, version)
         # The name that was uploaded or logged, as on Azure; where it is kept here may be called otherwise.
         found = await self._ml.models.get(workspace, name, version)
-        return ModelFiles(path, str(found.properties["modelUri"]).rstrip("/").rsplit("/", 1)[-1])
+        return ModelFiles(path, _leaf(found.properties["modelUri"]))
 
     async def code(self, workspace: Resource, reference: str) -> Path:
         code = self._document(workspace, "codes", reference)
@@ -70,6 +74,9 @@ class WorkspaceAssets:
     async def check(self, workspace: Resource, kind: str, reference: str) -> None:
         if kind != "models":
             self._document(workspace, kind, reference)
+            return
+        if (asset := registry_asset(reference)) is not None:
+            self._ml.registries.version(self._ml.registries.find(asset[0]), *asset[1:])
             return
         name, version = _name_and_version(workspace, kind, reference)
         if await self._ml.models.find(workspace, name, version) is None:
@@ -85,7 +92,7 @@ class WorkspaceAssets:
 def asset_id(workspace_id: str, kind: str, reference: str) -> str:
     """The ARM id behind `azureml:name:version`, an ARM id, or an ARM id with `azureml:` before it."""
     if reference.startswith("azureml://registries/"):
-        raise AzureError(501, "NotImitatedBySandbox", f"The sandbox has no registries: '{reference}'.")
+        raise AzureError(501, "NotImitatedBySandbox", f"The sandbox's registries hold models only: '{reference}'.")
     if (short := _SHORT_ID.fullmatch(reference)) is not None:
         return f"{workspace_id}/{kind}/{short['name']}/versions/{short['version']}"
     reference = reference.removeprefix("azureml:")
@@ -99,6 +106,11 @@ def _name_and_version(workspace: Resource, kind: str, reference: str) -> tuple[s
     if len(names) < 2:
         raise AzureError(400, "BadRequest", f"'{reference}' names no version.")
     return names[-2], names[-1]
+
+
+def _leaf(uri: str) -> str:
+    """The name that was uploaded or logged."""
+    return uri.rstrip("/").rsplit("/", 1)[-1]
 
 
 def _unknown(kind: str, reference: str) -> AzureError:

@@ -19,6 +19,7 @@ from sandbox.arm.model import Resource
 from sandbox.kernel.errors import AzureError
 from sandbox.ml.conda import CondaError, EnvironmentSpec
 from sandbox.ml.envs import EnvironmentBuilder, EnvironmentFailed, tail
+from sandbox.ml.registries.state import registry_asset
 from sandbox.ml.serving.console import INITIALIZER_LOG
 from sandbox.ml.serving.materials import Materials, asset_id
 from sandbox.ml.serving.spec import Limits, Probe, ReplicaSpec
@@ -73,7 +74,8 @@ class Preparer:
 
     async def _place_model(self, workspace: Resource, reference: str, generation: Path, journal: _Journal) -> Path:
         """Azure's layout: AZUREML_MODEL_DIR is .../azureml-models/NAME/VERSION, the file or folder lies below it."""
-        name, version = parse(asset_id(workspace.id, "models", reference)).names[-2:]
+        names = registry_asset(reference) or parse(asset_id(workspace.id, "models", reference)).names
+        name, version = names[-2:]
         target = generation / "azureml-models" / name / version
         if not target.exists():
             journal.write(f"downloading model {name}:{version}")

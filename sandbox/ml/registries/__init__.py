@@ -1,0 +1,1 @@
+"""ML registries: models that several workspaces share."""
