@@ -72,13 +72,29 @@ OPERATOR = CustomRole(
     assigned=(Where.WORKSPACE, Where.JOURNAL, Where.TOPIC),
 )
 
+#: Code and environments of a new version, and why it does not start: parking makes what was there.
+_OF_RELEASES = (
+    f"{_ML}/environments/versions/write",
+    f"{_ML}/codes/versions/read",
+    f"{_ML}/codes/versions/write",
+    f"{_ML}/codes/versions/startPendingUpload/action",
+    f"{_ML}/onlineEndpoints/deployments/getLogs/action",
+)
+#: What takes idle endpoints away in the evening and puts them back in the morning: an operator that makes nothing new.
+PARKER = CustomRole(
+    "Model Parker",
+    "Deletes the deployments of idle endpoints in the off hours and makes the same ones again. Registers and changes no model.",
+    actions=tuple(each for each in OPERATOR.actions if each not in _OF_RELEASES),
+    data_actions=OPERATOR.data_actions,
+    assigned=OPERATOR.assigned,
+)
+
 #: Autoscale settings lie in the resource group, not below the deployment that they are for: a role of their own, so that
 #: nothing else of the operator's reaches the whole group. Only where an endpoint scales.
 SCALER = CustomRole(
     "Model Scale Operator",
     "Sets how many machines a deployment may have.",
     actions=(
-        "Microsoft.Insights/autoscaleSettings/read",
         "Microsoft.Insights/autoscaleSettings/write",
         "Microsoft.Insights/autoscaleSettings/delete",
     ),

@@ -24,7 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "rollout.checks": {"contract", "rollout.analysis", "rollout.controller.ports"},
     "rollout.controller": {"contract", "rollout.analysis", "rollout.checks", "rollout.errors"},
     "rollout.azure": {"contract", "rollout", "rollout.clock", "rollout.errors"},
-    "rollout.handlers": {"contract.reader", "rollout.azure", "rollout.clock", "rollout.controller", "rollout.errors"},
+    "rollout.handlers": {"contract", "rollout.azure", "rollout.clock", "rollout.controller", "rollout.errors"},
     "rollout.models": {"contract", "rollout.azure", "rollout.errors", "training"},
     "rollout.reports": {"rollout.models", "contract", "rollout.analysis", "rollout.controller"},
     "rollout.ops": {"rollout.errors"},
