@@ -19,10 +19,10 @@ def main() -> None:
     collect_rarely()
     try:
         settings = config.read()
+        platform = build(settings, pulumi.get_project())
     except SettingsError as error:
         pulumi.log.error(str(error))
         sys.exit(1)
-    platform = build(settings, pulumi.get_project())
     outputs.export(outputs.document(settings, platform, pulumi.get_project()))
 
 

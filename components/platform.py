@@ -17,6 +17,7 @@ from components.events.topics import Events, EventsArgs
 from components.events.wiring import build_functions, drive_rollouts
 from components.feature_store.build import Features, FeaturesArgs, build_features, build_load_testing
 from components.feature_store.load_testing import LoadTesting
+from components.fixed import refuse_fixed
 from components.foundation import Foundation, build_foundation, lock_data
 from components.gateway.build import Gateway, build_gateway
 from components.gateway.health import HEALTHY
@@ -59,7 +60,7 @@ class Platform:
 
 
 def build(settings: Settings, project: str) -> Platform:
-    """Declare everything that the stack has."""
+    """Declare everything that the stack has; `SettingsError`, before any resource, for what Azure fixed when it was made."""
     pulumi.runtime.register_stack_transformation(without_api_versions)
     if warning := over_budget(estimate(settings)):
         pulumi.log.warn(warning)
@@ -126,6 +127,7 @@ def _place(settings: Settings, project: str) -> Placement:
 
     client = authorization.get_client_config()
     names = names_of(settings, client.subscription_id)
+    refuse_fixed(settings, names)
     group_name = settings.resource_group or names.of("resource group")
     tags = standard_tags(settings, project)
     group = resources.ResourceGroup(
@@ -227,6 +229,8 @@ def _identity(
         endpoint_identities={use_case: each.identity.id for use_case, each in endpoints.items()},
         scales=any(each.scale and each.compute == "managed" for each in settings.endpoints.values()),
         scores_by_identity=any(each.auth_mode == "AADToken" for each in settings.endpoints.values()),
+        parks=bool(settings.off_hours.park_idle_minutes),
         on_cluster=any(each.compute == "kubernetes" for each in settings.endpoints.values()),
+        scores_files=bool(settings.batch_endpoints),
     )
     return Identity("identity", args)

@@ -7,7 +7,7 @@ from typing import Any
 
 import azure.functions as func
 
-from rollout.handlers.app import on_event, on_timer
+from rollout.handlers.app import on_event, on_off_hours, on_timer
 
 app = func.FunctionApp()
 
@@ -52,3 +52,12 @@ if os.environ.get("ROLLOUT_TICK_SCHEDULE"):
     def tick(timer: func.TimerRequest) -> None:
         """Drives the rollouts that are under way."""
         on_timer()
+
+
+if os.environ.get("ROLLOUT_OFF_HOURS_SCHEDULE"):
+
+    @app.function_name("off_hours")
+    @app.timer_trigger("timer", "%ROLLOUT_OFF_HOURS_SCHEDULE%", run_on_startup=False, use_monitor=True)
+    def off_hours(timer: func.TimerRequest) -> None:
+        """Parks idle endpoints in the evening, and brings them back in the morning."""
+        on_off_hours()

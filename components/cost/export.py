@@ -50,6 +50,7 @@ class CostExport(pulumi.ComponentResource):
             scope=args.container.id,  # type: ignore[attr-defined]
             parent=self,
             place=args.place,
+            holder=export,
         )
         self.register_outputs({"export_name": self.export_name})
 

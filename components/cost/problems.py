@@ -18,6 +18,7 @@ def problems_of_cost(settings: Settings) -> Iterator[Problem]:
     if len(set(percents)) < len(percents) or len(percents) > MOST_NOTICES:
         yield Problem("budget.notifyAt", list(percents), f"at most {MOST_NOTICES} percents, each once")
     off = settings.off_hours
+    yield from _parking(settings)
     if not off.enabled:
         return
     if off.stop_at == off.start_at:
@@ -27,6 +28,23 @@ def problems_of_cost(settings: Settings) -> Iterator[Problem]:
         yield missing("offHours.runbookUri", allowed)
     if not settings.clusters:
         yield Problem("offHours.enabled", True, "there is no cluster to put to rest; add clusters, or set it false")
+
+
+def _parking(settings: Settings) -> Iterator[Problem]:
+    """The Functions app parks, as the identity that it has, by a role of the stack's."""
+    key, minutes = "offHours.parkIdleMinutes", settings.off_hours.park_idle_minutes
+    if not minutes:
+        return
+    if settings.environment == "prod":
+        yield Problem(key, minutes, "prod needs 0: callers of a parked endpoint get 404")
+    needs = {
+        "offHours": settings.off_hours.enabled,
+        "functions": settings.functions.enabled,
+        "identity": settings.identity.enabled,
+    }
+    for block, enabled in needs.items():
+        if not enabled:
+            yield Problem(key, minutes, f"needs {block}.enabled: true")
 
 
 def runbook_uri(settings: Settings) -> str | None:

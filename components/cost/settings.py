@@ -44,12 +44,18 @@ class CostExportSettings(Block):
 
 
 class OffHoursSettings(Block):
-    """Weekdays, from `stopAt` to `startAt`: clusters keep no idle node, AKS one node."""
+    """Weekdays, from `stopAt` to `startAt`: clusters keep no idle node, AKS one node, idle endpoints are parked."""
 
     enabled: bool = Field(default=False, description="Automation account with the off-hours runbook and its schedules")
     stop_at: TimeOfDay = Field(default="18:00", description="when the off hours begin, Monday to Friday")
     start_at: TimeOfDay = Field(default="06:00", description="when they end, Monday to Friday")
     time_zone: TimeZone = Field(default="UTC", description="what the two times are in; an IANA name")
+    park_idle_minutes: int = Field(
+        default=0,
+        ge=0,
+        le=1440,
+        description="the Functions app parks endpoints that nobody asked for so long, and brings them back; 0: never",
+    )
     runbook_uri: str | None = Field(
         default=None,
         pattern=r"^https://\S+$",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from components.events.settings import OFF_HOURS_MINUTES
 from contract.outputs import CostLine
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ def functions_lines(settings: Settings, book: PriceBook) -> Iterator[CostLine]:
     if not functions.enabled:
         return
     ticks = book.hours_per_month * 60 / functions.tick_minutes if functions.tick_minutes else 0.0
+    if settings.off_hours.park_idle_minutes:
+        ticks += book.hours_per_month * 60 / OFF_HOURS_MINUTES
     seconds = settings.usage.handled_events * _SECONDS_PER_EVENT + ticks * _SECONDS_PER_TICK
     gb_seconds = seconds * functions.memory_mb / 1024
     runs = settings.usage.handled_events + ticks

@@ -9,10 +9,11 @@ from typing import Any
 import pulumi
 
 from components.base import Placement, child
+from components.cost.settings import OffHoursSettings
 from components.events.functions_storage import FunctionsStorage, FunctionsStorageArgs
-from components.events.settings import FunctionSettings
+from components.events.settings import OFF_HOURS_MINUTES, FunctionSettings
 from components.identity.managed import user_assigned
-from components.identity.roles import Role, assign
+from components.identity.roles import Principal, Role, assign
 from components.network.reach import Reach
 from components.network.vnet import Network
 
@@ -32,6 +33,7 @@ PYTHON = "3.11"
 class FunctionsArgs:
     place: Placement
     settings: FunctionSettings
+    off_hours: OffHoursSettings
     vault_name: pulumi.Input[str]
     app_insights_id: pulumi.Input[str]
     app_insights_connection: pulumi.Input[str]
@@ -50,6 +52,7 @@ class Functions(pulumi.ComponentResource):
     app_name: pulumi.Output[str]
     host_name: pulumi.Output[str]
     principal_id: pulumi.Output[str]
+    principal: Principal
     secrets: dict[str, str]
     vault_name: pulumi.Input[str]
     packages_url: pulumi.Output[str]
@@ -59,6 +62,7 @@ class Functions(pulumi.ComponentResource):
         self._name, self._args, self.vault_name = name, args, args.vault_name
         self._identity = user_assigned(f"{self._name}-identity", whose="functions", parent=self, place=args.place)
         self.principal_id = self._identity.principal_id
+        self.principal = Principal(self.principal_id, self._identity)
         storage = FunctionsStorageArgs(
             place=args.place,
             reach=args.reach,
@@ -199,6 +203,11 @@ class Functions(pulumi.ComponentResource):
             values["ROLLOUT_GITHUB_REPOSITORY"] = settings.repository
         if settings.tick_minutes:
             values["ROLLOUT_TICK_SCHEDULE"] = f"0 */{settings.tick_minutes} * * * *"
+        if args.off_hours.park_idle_minutes:
+            hours = args.off_hours
+            values["ROLLOUT_OFF_HOURS_SCHEDULE"] = f"0 */{OFF_HOURS_MINUTES} * * * *"
+            values["ROLLOUT_OFF_HOURS"] = f"{hours.stop_at} {hours.start_at} {hours.time_zone}"
+            values["ROLLOUT_PARK_IDLE_MINUTES"] = str(hours.park_idle_minutes)
         return values
 
     def _close_password_doors(self, site: Any) -> None:

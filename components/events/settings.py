@@ -8,6 +8,8 @@ from pydantic import Field, SecretStr
 
 from components.fields import Block, Word
 
+#: Between two looks of the off-hours timer at what is idle.
+OFF_HOURS_MINUTES = 15
 Function = Literal["model_registered", "deployment_failed", "job_completed"]
 
 

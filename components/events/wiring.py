@@ -8,7 +8,7 @@ from components.base import Placement
 from components.events.functions import Functions, FunctionsArgs
 from components.foundation import Foundation
 from components.identity.apps import Identity
-from components.identity.custom_roles import OPERATOR
+from components.identity.custom_roles import OPERATOR, PARKER
 from components.network.reach import reach_of
 from components.observability.logs import Observability
 from components.settings import Settings
@@ -23,6 +23,7 @@ def build_functions(
     args = FunctionsArgs(
         place=place,
         settings=settings.functions,
+        off_hours=settings.off_hours,
         vault_name=foundation.workspace.vault_name,
         app_insights_id=seen.app_insights_id,
         app_insights_connection=seen.app_insights_connection,
@@ -33,9 +34,13 @@ def build_functions(
 
 
 def drive_rollouts(settings: Settings, functions: Functions | None, identity: Identity | None) -> None:
-    """The timer does what an operator does, and nothing else."""
-    if functions is not None and identity is not None and settings.functions.tick_minutes:
-        identity.let("functions", OPERATOR, functions.principal_id)
+    """Its timers do what an operator does, or park what is idle, and nothing else."""
+    if functions is None or identity is None:
+        return
+    if settings.functions.tick_minutes:
+        identity.let_drive("functions", OPERATOR, functions.principal)
+    elif settings.off_hours.park_idle_minutes:
+        identity.let_drive("functions", PARKER, functions.principal)
 
 
 def functions_document(settings: Settings, functions: Functions | None) -> dict[str, Any] | None:

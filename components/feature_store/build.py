@@ -91,11 +91,17 @@ def build_features(settings: Settings, args: FeaturesArgs) -> Features | None:
             Grant("storage", Role.BLOB_DATA_CONTRIBUTOR, storage, no_changes_in(JOURNAL)),
         ),
     )
-    jobs = args.clusters.identity.principal_id
+    jobs = args.clusters.identity.principal
     assign(
-        "offline-store-jobs", Role.BLOB_DATA_READER, to=jobs, scope=offline.container_id, parent=offline, place=place
+        "offline-store-jobs",
+        Role.BLOB_DATA_READER,
+        to=jobs.id,
+        scope=offline.container_id,
+        parent=offline,
+        place=place,
+        holder=jobs.holder,
     )
-    deployments = {f"endpoint-{name}": each.identity.principal_id for name, each in args.endpoints.items()}
+    deployments = {f"endpoint-{name}": each.identity.principal for name, each in args.endpoints.items()}
     online = OnlineStore(
         "online-store",
         OnlineStoreArgs(
@@ -103,7 +109,7 @@ def build_features(settings: Settings, args: FeaturesArgs) -> Features | None:
             settings=settings.feature_store.redis,
             reach=reach,
             key=key,
-            users={"materializer": identity.principal_id, **deployments},
+            users={"materializer": identity.principal, **deployments},
         ),
     )
     store = FeatureStore(

@@ -13,7 +13,7 @@ from components.feature_store.offline_store import OfflineStore
 from components.feature_store.online_store import OnlineStore
 from components.feature_store.settings import FeatureStoreSettings
 from components.identity.managed import ManagedIdentity
-from components.identity.roles import Role, assign
+from components.identity.roles import Principal, Role, assign
 from components.network.isolation import managed_network
 from components.network.reach import Reach
 from components.network.settings import NetworkSettings
@@ -42,7 +42,7 @@ class FeatureStoreArgs:
     #: Materializes: its roles on both stores are there already.
     identity: ManagedIdentity
     #: Object ids of those that look features up, by a name for each.
-    readers: Mapping[str, pulumi.Input[str]]
+    readers: Mapping[str, Principal]
     network: NetworkSettings
     reach: Reach
     key: EncryptionKey | None = None
@@ -146,13 +146,14 @@ class FeatureStore(pulumi.ComponentResource):
     def _grant(self, workspace: Any) -> None:
         """Who materializes works in the store; who looks features up reads it; the network's doors are approved."""
         args = self._args
-        wanted: list[tuple[str, Role, pulumi.Input[str], pulumi.Input[str]]] = [
-            ("materializer", Role.AZUREML_DATA_SCIENTIST, args.identity.principal_id, workspace.id)
+        wanted: list[tuple[str, Role, Principal, pulumi.Input[str]]] = [
+            ("materializer", Role.AZUREML_DATA_SCIENTIST, args.identity.principal, workspace.id)
         ]
         wanted.extend((each, Role.READER, reader, workspace.id) for each, reader in args.readers.items())
         if args.network.isolation != "Disabled":
-            itself = workspace.identity.apply(lambda identity: identity.principal_id)
+            itself = Principal(workspace.identity.apply(lambda identity: identity.principal_id), workspace)
             for what, target in (("offline", args.offline.account_id), ("online", args.online.cluster_id)):
                 wanted.append((f"approver-{what}", Role.NETWORK_CONNECTION_APPROVER, itself, target))
         for what, role, principal, scope in wanted:
-            assign(f"{self._name}-{what}", role, to=principal, scope=scope, parent=self, place=args.place)
+            name = f"{self._name}-{what}"
+            assign(name, role, to=principal.id, scope=scope, parent=self, place=args.place, holder=principal.holder)

@@ -50,10 +50,9 @@ class LoadTesting(pulumi.ComponentResource):
         for use_case, endpoint_id in args.endpoint_ids.items():
             role.assign(
                 f"{name}-calls-{use_case}",
-                to=identity.principal_id,
+                to=identity.principal,
                 scope=endpoint_id,
                 parent=self,
-                kind="ServicePrincipal",
             )
         resource = loadtestservice.LoadTest(
             name,

@@ -11,6 +11,7 @@ from components.base import Placement, child
 from components.feature_store.settings import RedisSettings
 from components.identity.custom_roles import CustomRole
 from components.identity.define import define
+from components.identity.roles import Principal, held
 from components.network.reach import Reach
 from components.workspace.encryption import EncryptionKey
 
@@ -31,7 +32,7 @@ class OnlineStoreArgs:
     settings: RedisSettings
     reach: Reach
     #: Object ids of the identities that read or write features, by a name for each.
-    users: Mapping[str, pulumi.Input[str]]
+    users: Mapping[str, Principal]
     key: EncryptionKey | None = None
 
 
@@ -51,13 +52,12 @@ class OnlineStore(pulumi.ComponentResource):
         self._build()
         if args.settings.access_keys:
             role = define(f"{name}-user", FEATURE_USER, parent=self, place=args.place)
-            for user, principal_id in args.users.items():
+            for user, principal in args.users.items():
                 role.assign(
                     f"{name}-key-for-{user}",
-                    to=principal_id,
+                    to=principal,
                     scope=self.cluster_id,
                     parent=self,
-                    kind="ServicePrincipal",
                 )
         self.register_outputs({"database_id": self.database_id, "host": self.host})
 
@@ -94,7 +94,7 @@ class OnlineStore(pulumi.ComponentResource):
         )
         self.cluster_id, self.database_id, self.host = cluster.id, database.id, cluster.host_name
         previous: list[pulumi.Resource] = []
-        for user, principal_id in self._args.users.items():
+        for user, principal in self._args.users.items():
             # one after the other: a database takes one change at a time
             entry = redisenterprise.AccessPolicyAssignment(
                 f"{self._name}-entra-{user}",
@@ -103,7 +103,7 @@ class OnlineStore(pulumi.ComponentResource):
                 cluster_name=cluster.name,
                 database_name=database.name,
                 resource_group_name=place.resource_group,
-                user=redisenterprise.AccessPolicyAssignmentPropertiesUserArgs(object_id=principal_id),
-                opts=child(self, place, after=previous),
+                user=redisenterprise.AccessPolicyAssignmentPropertiesUserArgs(object_id=principal.id),
+                opts=held(self, place, principal.holder, after=previous, of="user.objectId"),
             )
             previous = [entry]

@@ -13,7 +13,7 @@ from components.gateway.health import health_policy_xml
 from components.gateway.policy_xml import PolicyArgs, policy_xml
 from components.gateway.settings import ApiManagementSettings, GatewayEndpointSettings
 from components.identity.define import Defined
-from components.identity.roles import Role, assign
+from components.identity.roles import Principal, Role, assign
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,10 +25,10 @@ class ScoringApiArgs:
     service: ApiManagementSettings
     service_name: pulumi.Input[str]
     #: Of the identity that the service calls endpoints as.
-    principal_id: pulumi.Input[str]
+    principal: Principal
     client_id: pulumi.Input[str]
     #: Of the one that reads keys.
-    vault_principal_id: pulumi.Input[str] | None
+    vault_principal: Principal | None
     front_door_id: pulumi.Input[str]
     endpoint_id: pulumi.Input[str]
     #: The endpoint's own address, which ends in /score.
@@ -52,8 +52,7 @@ class ScoringApi(pulumi.ComponentResource):
         self.path = args.settings.path or args.use_case
         key = self._build_key() if args.settings.key_secret else None
         if key is None and args.scorer is not None:
-            to, scope = args.principal_id, args.endpoint_id
-            args.scorer.assign(f"{name}-scorer", to=to, scope=scope, parent=self, kind="ServicePrincipal")
+            args.scorer.assign(f"{name}-scorer", to=args.principal, scope=args.endpoint_id, parent=self)
         backend = self._build_backend()
         api = self._build_api()
         self._build_policy(api, backend, key)
@@ -65,10 +64,12 @@ class ScoringApi(pulumi.ComponentResource):
         from pulumi_azure_native import apimanagement
 
         args, place, secret = self._args, self._args.place, self._args.settings.key_secret
+        reader = args.vault_principal or args.principal
         role = assign(
             f"{self._name}-secret-user",
             Role.KEY_VAULT_SECRETS_USER,
-            to=args.vault_principal_id or args.principal_id,
+            to=reader.id,
+            holder=reader.holder,
             scope=pulumi.Output.concat(args.vault_id, "/secrets/", secret or ""),
             parent=self,
             place=place,

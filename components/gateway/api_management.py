@@ -11,7 +11,7 @@ from components.base import Placement, child
 from components.gateway.settings import ApiManagementSettings
 from components.gateway.tiers import TIERS
 from components.identity.managed import Grant, managed_identity
-from components.identity.roles import Role
+from components.identity.roles import Principal, Role
 
 #: Custom properties that switch old protocols and a weak cipher off, towards callers and towards endpoints.
 _SECURITY = "Microsoft.WindowsAzure.ApiManagement.Gateway.Security"
@@ -42,17 +42,17 @@ class ApiManagementArgs:
 class ApiManagement(pulumi.ComponentResource):
     """The service, and the identity that it calls endpoints as.
 
-    Outputs: `service_id`, `service_name`, `gateway_url` (https), `host_name`, `principal_id` and `client_id` (of that
-    identity), `vault_principal_id` (of the one that reads the vault; None if it reads none).
+    Outputs: `service_id`, `service_name`, `gateway_url` (https), `host_name`, `principal` and `client_id` (of that
+    identity), `vault_principal` (the one that reads the vault; None if it reads none).
     """
 
     service_id: pulumi.Output[str]
     service_name: pulumi.Output[str]
     gateway_url: pulumi.Output[str]
     host_name: str
-    principal_id: pulumi.Output[str]
+    principal: Principal
     client_id: pulumi.Output[str]
-    vault_principal_id: pulumi.Output[str] | None
+    vault_principal: Principal | None
 
     def __init__(self, name: str, args: ApiManagementArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("rollouts:gateway:ApiManagement", name, None, opts)
@@ -65,13 +65,12 @@ class ApiManagement(pulumi.ComponentResource):
             place=args.place,
             grants=[Grant("insights", Role.MONITORING_METRICS_PUBLISHER, args.app_insights_id)],
         )
-        self.principal_id, self.client_id = self._identity.principal_id, self._identity.client_id
+        self.principal, self.client_id = self._identity.principal, self._identity.client_id
         service = self._build_service()
         self.service_id, self.service_name, self.gateway_url = service.id, service.name, service.gateway_url
         self.host_name = f"{args.place.names.of('api management')}.azure-api.net"
-        self.vault_principal_id = (
-            service.identity.apply(lambda identity: identity.principal_id) if args.reads_vault else None
-        )
+        itself = Principal(service.identity.apply(lambda identity: identity.principal_id), service)
+        self.vault_principal = itself if args.reads_vault else None
         self._build_traces()
         self._build_logs()
         self.register_outputs({"service_id": self.service_id, "gateway_url": self.gateway_url})

@@ -9,9 +9,11 @@ import pulumi
 
 from components.base import Placement, child
 from components.identity.custom_roles import (
+    BATCHER,
     CUSTOM_ROLES,
     LOG_READER,
     OPERATOR,
+    PARKER,
     PREVIEWER,
     READER,
     SCALER,
@@ -20,6 +22,7 @@ from components.identity.custom_roles import (
     Where,
 )
 from components.identity.define import Defined, define
+from components.identity.roles import Principal
 from components.identity.settings import IdentitySettings
 
 #: What Entra ID asks of a token that is exchanged.
@@ -41,6 +44,10 @@ class IdentityArgs:
     scores_by_identity: bool = False
     #: Some endpoint is on the cluster.
     on_cluster: bool = False
+    #: There is a batch endpoint.
+    scores_files: bool = False
+    #: Idle endpoints are parked in the off hours.
+    parks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +73,13 @@ class Identity(pulumi.ComponentResource):
     def __init__(self, name: str, args: IdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("rollouts:platform:Identity", name, None, opts)
         self._name, self._args = name, args
-        asked = ((SCALER, args.scales), (SCORER, args.scores_by_identity), (LOG_READER, args.on_cluster))
+        asked = (
+            (SCALER, args.scales),
+            (SCORER, args.scores_by_identity),
+            (LOG_READER, args.on_cluster),
+            (BATCHER, args.scores_files),
+            (PARKER, args.parks),
+        )
         roles = (*CUSTOM_ROLES, *(role for role, wanted in asked if wanted))
         self.roles = {role.key: define(f"{name}-{role.key}", role, parent=self, place=args.place) for role in roles}
         self.role_ids = {key: defined.id for key, defined in self.roles.items()}
@@ -74,12 +87,17 @@ class Identity(pulumi.ComponentResource):
         self._build_app("operator", OPERATOR, operator_trusts(args.settings))
         self._build_app("previewer", PREVIEWER, previewer_trusts(args.settings))
         for group in args.settings.readers:
-            self._assign(f"reader-{group}", READER, group, "Group")
+            self._assign(f"reader-{group}", READER, group)
         self.register_outputs({"client_ids": self.client_ids, "role_ids": self.role_ids})
 
-    def let(self, who: str, role: CustomRole, principal_id: pulumi.Input[str]) -> None:
-        """Give a managed identity of the platform one of the roles, where the role is assigned."""
-        self._assign(who, role, principal_id, "ServicePrincipal")
+    def let_drive(self, who: str, role: CustomRole, principal: Principal) -> None:
+        """Give `role` to whoever changes endpoints, and what such a one needs beside it in this stack."""
+        self._assign(who, role, principal)
+        for use_case, identity in self._args.endpoint_identities.items():
+            self._assign_at(f"{who}-at-identity-{use_case}", role, principal, identity)
+        for also, suffix in ((SCALER, "scaling"), (SCORER, "scoring"), (LOG_READER, "requests")):
+            if also.key in self.roles:
+                self._assign(f"{who}-{suffix}", also, principal)
 
     def _build_app(self, app: str, role: CustomRole, trusts: tuple[Trust, ...]) -> None:
         """Nobody to trust, no app."""
@@ -110,24 +128,20 @@ class Identity(pulumi.ComponentResource):
                 opts=child(self, place),
             )
         self.client_ids[app] = application.client_id
-        self._assign(app, role, principal.object_id, "ServicePrincipal")
+        who = Principal(principal.object_id, principal)
         if role is OPERATOR:
-            for use_case, identity in self._args.endpoint_identities.items():
-                self._assign_at(
-                    f"{app}-at-identity-{use_case}", role, principal.object_id, "ServicePrincipal", identity
-                )
-            for also, suffix in ((SCALER, "scaling"), (SCORER, "scoring"), (LOG_READER, "requests")):
-                if also.key in self.roles:
-                    self._assign(f"{app}-{suffix}", also, principal.object_id, "ServicePrincipal")
+            self.let_drive(app, role, who)
+            if BATCHER.key in self.roles:
+                self._assign(f"{app}-batches", BATCHER, who)
+        else:
+            self._assign(app, role, who)
 
-    def _assign(self, who: str, role: CustomRole, principal_id: pulumi.Input[str], kind: str) -> None:
+    def _assign(self, who: str, role: CustomRole, to: Principal | str) -> None:
         for where in role.assigned:
-            self._assign_at(f"{who}-at-{where.name.lower()}", role, principal_id, kind, self._args.scopes[where])
+            self._assign_at(f"{who}-at-{where.name.lower()}", role, to, self._args.scopes[where])
 
-    def _assign_at(
-        self, what: str, role: CustomRole, principal_id: pulumi.Input[str], kind: str, scope: pulumi.Input[str]
-    ) -> None:
-        self.roles[role.key].assign(f"{self._name}-{what}", to=principal_id, scope=scope, parent=self, kind=kind)
+    def _assign_at(self, what: str, role: CustomRole, to: Principal | str, scope: pulumi.Input[str]) -> None:
+        self.roles[role.key].assign(f"{self._name}-{what}", to=to, scope=scope, parent=self)
 
 
 def operator_trusts(settings: IdentitySettings) -> tuple[Trust, ...]:

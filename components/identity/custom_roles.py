@@ -72,13 +72,29 @@ OPERATOR = CustomRole(
     assigned=(Where.WORKSPACE, Where.JOURNAL, Where.TOPIC),
 )
 
+#: Code and environments of a new version, and why it does not start: parking makes what was there.
+_OF_RELEASES = (
+    f"{_ML}/environments/versions/write",
+    f"{_ML}/codes/versions/read",
+    f"{_ML}/codes/versions/write",
+    f"{_ML}/codes/versions/startPendingUpload/action",
+    f"{_ML}/onlineEndpoints/deployments/getLogs/action",
+)
+#: What takes idle endpoints away in the evening and puts them back in the morning: an operator that makes nothing new.
+PARKER = CustomRole(
+    "Model Parker",
+    "Deletes the deployments of idle endpoints in the off hours and makes the same ones again. Registers and changes no model.",
+    actions=tuple(each for each in OPERATOR.actions if each not in _OF_RELEASES),
+    data_actions=OPERATOR.data_actions,
+    assigned=OPERATOR.assigned,
+)
+
 #: Autoscale settings lie in the resource group, not below the deployment that they are for: a role of their own, so that
 #: nothing else of the operator's reaches the whole group. Only where an endpoint scales.
 SCALER = CustomRole(
     "Model Scale Operator",
     "Sets how many machines a deployment may have.",
     actions=(
-        "Microsoft.Insights/autoscaleSettings/read",
         "Microsoft.Insights/autoscaleSettings/write",
         "Microsoft.Insights/autoscaleSettings/delete",
     ),
@@ -94,6 +110,25 @@ LOG_READER = CustomRole(
         "Microsoft.OperationalInsights/workspaces/query/AppRequests/read",
     ),
     assigned=(Where.LOGS,),
+)
+
+#: What the operator needs besides its own role to score files. Only where the stack has a batch endpoint; Azure makes the
+#: job of an invocation as its caller, so the caller needs the rights of jobs and runs. `tests/sandbox/test_batch_role.py`.
+BATCHER = CustomRole(
+    "Model Batch Operator",
+    "Deploys models to batch endpoints, makes one the default, and scores files with it.",
+    actions=(
+        f"{_ML}/batchEndpoints/read",
+        f"{_ML}/batchEndpoints/write",
+        f"{_ML}/batchEndpoints/deployments/read",
+        f"{_ML}/batchEndpoints/deployments/write",
+        f"{_ML}/batchEndpoints/jobs/read",
+        f"{_ML}/batchEndpoints/jobs/write",
+        f"{_ML}/experiments/runs/read",
+        f"{_ML}/experiments/runs/submit/action",
+        f"{_ML}/jobs/read",
+    ),
+    assigned=(Where.WORKSPACE,),
 )
 
 READER = CustomRole(

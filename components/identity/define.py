@@ -8,6 +8,7 @@ import pulumi
 
 from components.base import Placement, child
 from components.identity.custom_roles import CustomRole
+from components.identity.roles import Principal, held
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,19 +21,21 @@ class Defined:
     role: CustomRole
 
     def assign(
-        self, name: str, *, to: pulumi.Input[str], scope: pulumi.Input[str], parent: pulumi.Resource, kind: str
+        self, name: str, *, to: Principal | str, scope: pulumi.Input[str], parent: pulumi.Resource
     ) -> pulumi.Resource:
-        """Give the role at `scope` to the principal whose object id is `to`; `kind`: ServicePrincipal or Group."""
+        """Give the role at `scope` to `to`: a service principal of the stack, which the assignment follows when it is
+        replaced, or the object id of a group."""
         from pulumi_azure_native import authorization
 
+        principal = to if isinstance(to, Principal) else None
         made: pulumi.Resource = authorization.RoleAssignment(
             name,
             role_assignment_name=self.place.names.guid(name, self.role.key),
-            principal_id=to,
-            principal_type=kind,
+            principal_id=to.id if isinstance(to, Principal) else to,
+            principal_type="ServicePrincipal" if principal else "Group",
             role_definition_id=self.id,
             scope=scope,
-            opts=child(parent, self.place, after=[self.resource]),
+            opts=held(parent, self.place, principal.holder if principal else None, after=[self.resource]),
         )
         return made
 

@@ -9,7 +9,7 @@ from typing import Any
 import pulumi
 
 from components.base import Placement, child
-from components.identity.roles import Role, assign
+from components.identity.roles import Principal, Role, assign
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,11 @@ class ManagedIdentity:
     principal_id: pulumi.Output[str]
     client_id: pulumi.Output[str]
     ready: tuple[pulumi.Resource, ...]
+
+    @property
+    def principal(self) -> Principal:
+        """For those that give it a role."""
+        return Principal(self.principal_id, self.ready[0])
 
 
 def user_assigned(name: str, *, whose: str, parent: pulumi.Resource, place: Placement) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum
 
 import pulumi
@@ -36,6 +37,14 @@ class Role(Enum):
     KEY_VAULT_ADMINISTRATOR = "00482a5a-887f-4fb3-b363-3b7fe8e74483"
 
 
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Somebody of this stack who is given roles: an object id, and the resource that it comes from."""
+
+    id: pulumi.Input[str]
+    holder: pulumi.Resource
+
+
 def assign(  # noqa: PLR0913  # each is a part of an assignment, and named
     name: str,
     role: Role,
@@ -57,11 +66,18 @@ def assign(  # noqa: PLR0913  # each is a part of an assignment, and named
 
 
 def held(
-    parent: pulumi.Resource, place: Placement, holder: pulumi.Resource | None, after: Sequence[pulumi.Resource] = ()
+    parent: pulumi.Resource,
+    place: Placement,
+    holder: pulumi.Resource | None,
+    after: Sequence[pulumi.Resource] = (),
+    of: str = "principalId",
 ) -> pulumi.ResourceOptions:
-    """Options of an assignment to the identity of `holder`; None: to somebody who is not of this stack."""
+    """Options of an assignment to the identity of `holder`; None: to somebody who is not of this stack.
+
+    `of`: the property that has the identity's object id.
+    """
     return pulumi.ResourceOptions.merge(
-        child(parent, place, after=after, ignore=["principalId"] if holder else ()),
+        child(parent, place, after=after, ignore=[of] if holder else ()),
         pulumi.ResourceOptions(replace_with=[holder] if holder else None),
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 
 from components.base import Placement, child
-from components.identity.roles import Role, assign
+from components.identity.roles import Principal, Role, assign
 from components.kubernetes.cluster import Cluster
 from components.kubernetes.settings import InstanceTypeSettings, KubernetesSettings
 
@@ -28,8 +28,8 @@ class AttachmentArgs:
     cluster: Cluster
     workspace_id: pulumi.Input[str]
     workspace_name: pulumi.Input[str]
-    #: Object id of the workspace's own identity.
-    workspace_principal_id: pulumi.Input[str]
+    #: The workspace's own identity.
+    workspace_principal: Principal
 
 
 class Attachment(pulumi.ComponentResource):
@@ -45,7 +45,8 @@ class Attachment(pulumi.ComponentResource):
         access = assign(
             f"{name}-workspace",
             Role.CONTRIBUTOR,
-            to=args.workspace_principal_id,
+            to=args.workspace_principal.id,
+            holder=args.workspace_principal.holder,
             scope=args.cluster.cluster_id,
             parent=self,
             place=args.place,

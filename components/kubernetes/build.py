@@ -9,6 +9,7 @@ import pulumi
 
 from components.base import Placement
 from components.foundation import Foundation
+from components.identity.roles import Principal
 from components.kubernetes.attachment import COMPUTE, Attachment, AttachmentArgs
 from components.kubernetes.cluster import Cluster, ClusterArgs
 from components.observability.logs import Observability
@@ -46,7 +47,7 @@ def build_kubernetes(
             cluster=cluster,
             workspace_id=workspace.workspace_id,
             workspace_name=workspace.workspace_name,
-            workspace_principal_id=workspace.principal_id,
+            workspace_principal=Principal(workspace.principal_id, workspace.identity),
         ),
     )
     return Kubernetes(cluster=cluster, attachment=attachment)

@@ -42,7 +42,7 @@ class Cluster(pulumi.ComponentResource):
         super().__init__("rollouts:kubernetes:Cluster", name, None, opts)
         self._name, self._args = name, args
         identity = user_assigned(f"{self._name}-identity", whose="kubernetes", parent=self, place=args.place)
-        cluster = self._build_cluster(identity.id, self._grant_network(identity.principal_id))
+        cluster = self._build_cluster(identity.id, self._grant_network(identity))
         self.cluster_id, self.cluster_name = cluster.id, cluster.name
         self.oidc_issuer_url = cluster.oidc_issuer_profile.apply(lambda profile: profile.issuer_url)
         kubelet = cluster.identity_profile.apply(lambda profile: profile["kubeletidentity"].object_id)
@@ -62,7 +62,7 @@ class Cluster(pulumi.ComponentResource):
         self.ready = [pull, *self._build_pools(cluster), self._build_maintenance(cluster)]
         self.register_outputs({"cluster_id": self.cluster_id, "oidc_issuer_url": self.oidc_issuer_url})
 
-    def _grant_network(self, principal_id: pulumi.Output[str]) -> list[pulumi.Resource]:
+    def _grant_network(self, identity: Any) -> list[pulumi.Resource]:
         """Load balancers and nodes join the cluster's own subnet, and no other."""
         args = self._args
         if args.subnet_id is None:
@@ -71,10 +71,11 @@ class Cluster(pulumi.ComponentResource):
             assign(
                 f"{self._name}-network",
                 Role.NETWORK_CONTRIBUTOR,
-                to=principal_id,
+                to=identity.principal_id,
                 scope=args.subnet_id,
                 parent=self,
                 place=args.place,
+                holder=identity,
             )
         ]
 

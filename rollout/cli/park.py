@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -37,6 +36,7 @@ def park(  # noqa: PLR0913 - a command's options
     json: Json = False,
 ) -> None:
     """Delete an endpoint's deployments for a while: it costs nothing then, and its callers get 404."""
+    from rollout.controller.idle import why_not_idle
     from rollout.errors import BadInput
 
     sessions = _sessions(endpoint, everything, stack, outputs)
@@ -44,7 +44,7 @@ def park(  # noqa: PLR0913 - a command's options
         raise BadInput("this is a prod stack: its callers would get 404", way_out="say --prod if that is what you want")
 
     def one(session: Session) -> dict[str, Any]:
-        if idle_minutes and (asked := _asked(session, idle_minutes)):
+        if idle_minutes and (asked := why_not_idle(session.azure.world(), idle_minutes)):
             return {"endpoint": session.endpoint.name, "stage": "Live", "reason": asked, "effects": []}
         if dry_run:
             return _document(session.controller.examine_park(reason), done=False)
@@ -83,20 +83,6 @@ def _sessions(endpoint: str, everything: bool, stack: str, outputs: str, payload
         raise BadInput("name one endpoint, or say --all", way_out="rollout park churn, or rollout park --all")
     names = sorted(load_outputs(stack, outputs).endpoints) if everything else [endpoint]
     return [open_session(name, stack, outputs, payload=payload) for name in names]
-
-
-def _asked(session: Session, minutes: int) -> str:
-    """Why it is not idle; empty when nobody asked. What can't be known is no idleness."""
-    from rollout.errors import RolloutError
-
-    now = session.clock.now()
-    try:
-        live = session.azure.endpoints.live()
-        samples = session.azure.metrics.minutes(sorted(live.deployments), now - timedelta(minutes=minutes), now)
-    except RolloutError as error:
-        return f"whether it is idle is not known: {error.message}"
-    requests = sum(sample.requests for sample in samples)
-    return f"{requests} requests in the last {minutes} min" if requests else ""
 
 
 def _document(result: ParkResult, *, done: bool = True) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from rollout.azure.ledger import BlobLedger
 from rollout.azure.world import AzureWorld
 from rollout.clock import clock_from_environment
 from rollout.handlers.handle import handle
+from rollout.handlers.off_hours import Parked, keep_hours
 from rollout.handlers.send import Sender
 from rollout.handlers.settings import HANDLED_EVENTS, AppSettings
 from rollout.handlers.tick import Driven, tick_all
@@ -38,6 +39,19 @@ def on_timer() -> int:
     outputs, cloud, clock = read_outputs(Path(OUTPUTS_FILE)), cloud_from_environment(), clock_from_environment()
     worlds = [AzureWorld(cloud, outputs, endpoint, clock) for endpoint in outputs.endpoints.values()]
     return tick_all(Driven(each.endpoint.name, lambda each=each: each.journal, each.world) for each in worlds)  # type: ignore[misc]
+
+
+def on_off_hours() -> dict[str, str]:
+    """Endpoints of the stack parked or brought back, by the time of day; what became of each."""
+    from contract.reader import read_outputs
+
+    outputs, cloud, clock = read_outputs(Path(OUTPUTS_FILE)), cloud_from_environment(), clock_from_environment()
+    worlds = [AzureWorld(cloud, outputs, endpoint, clock) for endpoint in outputs.endpoints.values()]
+    endpoints = [
+        Parked(each.endpoint.name, lambda each=each: each.journal, each.world, each.endpoint.policy.smoke)  # type: ignore[misc]
+        for each in worlds
+    ]
+    return keep_hours(endpoints, AppSettings(os.environ).off_hours, clock.now())
 
 
 @cache

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import time
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from rollout.errors import BadInput
+from rollout.handlers.off_hours import OffHours
 
 DELIVERY = "ROLLOUT_DELIVERY"
 GITHUB_REPOSITORY = "ROLLOUT_GITHUB_REPOSITORY"
 GITHUB_API = "ROLLOUT_GITHUB_API"
 HANDLED_EVENTS = "ROLLOUT_HANDLED_EVENTS_URL"
+#: Timer, "HH:MM HH:MM zone" (when they begin and end), and minutes without a request.
+OFF_HOURS = "ROLLOUT_OFF_HOURS"
+PARK_IDLE_MINUTES = "ROLLOUT_PARK_IDLE_MINUTES"
 #: Settings whose values lie in Key Vault, and the secrets that hold them.
 SECRETS: Mapping[str, str] = {
     "ROLLOUT_GITHUB_TOKEN": "functions-github-token",  # nosec B105  # its name in the vault
@@ -66,6 +72,20 @@ class AppSettings:
         if parts.scheme != "https" or not parts.hostname:
             raise BadInput(f"{name} is not an https address", way_out=f"correct the secret {SECRETS[name]}")
         return value
+
+    @property
+    def off_hours(self) -> OffHours:
+        """When endpoints may be parked, and how idle they have to be."""
+        text, minutes = self.plain(OFF_HOURS), self.plain(PARK_IDLE_MINUTES)
+        words = text.split()
+        try:
+            stop, start = (time.fromisoformat(each) for each in words[:2])
+            return OffHours(stop, start, ZoneInfo(words[2]), int(minutes))
+        except (ValueError, IndexError, KeyError) as error:
+            raise BadInput(
+                f"{OFF_HOURS} is {text!r} and {PARK_IDLE_MINUTES} is {minutes!r}; e.g. '18:00 06:00 Europe/Berlin' and 120",
+                way_out="pulumi up writes both: offHours.* in the stack file",
+            ) from error
 
     @property
     def delivery(self) -> str:

@@ -12,11 +12,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from sandbox.arm.access import may
+from sandbox.arm.ids import parse
+from sandbox.gateway.rights import SCORE
 from sandbox.kernel.context import Sandbox
 from sandbox.kernel.errors import AzureError, not_found, problems_of
 from sandbox.kernel.faults import Fault
 from sandbox.kernel.http import body_json, create_app
+from sandbox.kernel.tokens import Principal
 
+_ENDPOINT = "Microsoft.MachineLearningServices/workspaces/onlineEndpoints"
 _RECORDS: TypeAdapter[list[dict[str, Any]]] = TypeAdapter(list[dict[str, Any]])
 
 
@@ -29,6 +34,7 @@ def create(sandbox: Sandbox) -> ASGIApp:
         Route("/faults", admin.faults, methods=["GET", "POST", "DELETE"]),
         Route("/faults/{id}", admin.fault, methods=["DELETE"]),
         Route("/internal/access", admin.access, methods=["POST"]),
+        Route("/internal/may-score", admin.may_score, methods=["POST"]),
         Route("/federated-token", admin.federated_token, methods=["POST"]),
         Route("/shutdown", admin.shutdown, methods=["POST"]),
     ]
@@ -92,6 +98,19 @@ class _Admin:
             ) from error
         await _finish(self._sandbox.states["monitor"].record(records))
         return Response(status_code=204)
+
+    async def may_score(self, request: Request) -> Response:
+        """Whether a principal's roles let it score at an endpoint that takes Entra tokens."""
+        check_internal(request, self._sandbox)
+        wanted = {key: str(value) for key, value in (await body_json(request)).items()}
+        principal = Principal(wanted.get("objectId", ""), wanted.get("clientId", ""))
+        place = (wanted.get("workspace", "").lower(), wanted.get("endpoint", "").lower())
+        allowed = any(
+            may(self._sandbox, principal, SCORE, each.id)
+            for each in self._sandbox.states["arm"].of_type(_ENDPOINT)
+            if tuple(name.lower() for name in parse(each.id).names) == place
+        )
+        return JSONResponse({"allowed": allowed})
 
     async def federated_token(self, request: Request) -> Response:
         """A token as GitHub or Kubernetes would hand it to a job."""

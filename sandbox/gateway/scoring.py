@@ -92,7 +92,7 @@ class Gateway:
         self, endpoint: Endpoint, path: str, request: Request, request_id: str
     ) -> tuple[Response, str, int]:
         try:
-            self._gatekeeper.check(endpoint, request.header(b"authorization"))
+            await self._gatekeeper.check(endpoint, request.header(b"authorization"))
         except Denied as denied:
             return plain(401, str(denied)), "", 0
         if request.method not in _METHODS:

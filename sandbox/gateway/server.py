@@ -12,6 +12,7 @@ from sandbox.gateway.access import AccessLog
 from sandbox.gateway.admin import Admin
 from sandbox.gateway.auth import Gatekeeper
 from sandbox.gateway.http import Connections, ServerProtocol
+from sandbox.gateway.rights import Rights
 from sandbox.gateway.scoring import Gateway
 from sandbox.gateway.table import Table
 from sandbox.kernel.loopback import bind
@@ -29,8 +30,10 @@ async def serve(home: Path, ready: asyncio.Event | None = None, stop: asyncio.Ev
     settings = load_settings(home)
     stop = stop or asyncio.Event()
     files = tls_files(home)
-    access = AccessLog(settings.url("admin") + "/internal/access", settings.internal_token, client_context(files))
-    gateway = Gateway(Table(), Gatekeeper(home, settings), access)
+    admin_url, own_token, tls = settings.url("admin"), settings.internal_token, client_context(files)
+    access = AccessLog(f"{admin_url}/internal/access", own_token, tls)
+    rights = Rights(f"{admin_url}/internal/may-score", own_token, tls)
+    gateway = Gateway(Table(), Gatekeeper(home, settings, rights), access)
     admin = Admin(gateway, settings.internal_token, home)
     admin.load()
     scoring, control = Connections(), Connections()

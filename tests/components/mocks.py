@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pulumi
 import yaml
 from pulumi.runtime import mocks as pulumi_mocks
@@ -240,7 +241,19 @@ class Recorder(pulumi.runtime.Mocks):
     def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
         if args.token == "azure-native:authorization:getClientConfig":
             return {"clientId": "client", "objectId": "me", "subscriptionId": SUBSCRIPTION, "tenantId": "tenant"}
+        if args.token == "azure-native:resources:getResourceGroup":
+            raise NotMade
         raise AssertionError(f"unknown function {args.token}")
+
+
+class NotMade(grpc.RpcError):
+    """As the provider answers for what is not there: every stack of these tests is a new one."""
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.UNKNOWN
+
+    def details(self) -> str:
+        return 'Status=404 Code="ResourceGroupNotFound"'
 
 
 def _plain(value: Any) -> Any:

@@ -124,6 +124,6 @@ def test_subscriptions_filter_by_subject_and_by_what_is_in_the_event(prod: Run) 
 
 
 def test_a_stack_may_go_without() -> None:
-    bare = deploy("dev", functions={}, events={})
+    bare = deploy("dev", functions={}, events={}, offHours={})
     assert not [each for each in bare.declared.values() if each.type.startswith("web:")]
     assert bare.outputs["rollout"]["functions"] is None

@@ -81,6 +81,8 @@ class Rig:
     def __init__(self, home: Path) -> None:
         self.home, self.settings = home, new_settings(now=time.time())
         self.records: list[dict[str, Any]] = []
+        #: Object ids that the control process lets score by Entra token.
+        self.scorers: set[str] = set()
         self._backends: list[Backend] = []
         self._version = 0
 
@@ -115,6 +117,11 @@ class Rig:
     async def open_sink(self) -> None:
         async def take(request: Request) -> Response:
             assert request.header(b"authorization") == f"Bearer {self.settings.internal_token}".encode()
+            if request.target.endswith(b"/internal/may-score"):
+                allowed = json.loads(request.body)["objectId"] in self.scorers
+                return Response(
+                    200, [(b"content-type", b"application/json")], json.dumps({"allowed": allowed}).encode()
+                )
             self.records += json.loads(request.body)
             return Response(200, [], b"{}")
 

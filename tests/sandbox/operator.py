@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from components.identity.apps import GITHUB_ISSUER
 from contract import StackOutputs
 from rollout.cli import app
 from sandbox import lifecycle
+from sandbox.kernel.settings import new_settings, save_settings
 from tests.conftest import forget_consoles
 from tests.sandbox.conftest import RunningSandbox, running
 from tests.sandbox.engine import Engine, copy_project
@@ -103,7 +105,7 @@ class Company:
         forget_consoles()
         try:
             with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-                code = app.run([command, use_case, "--outputs", file, *options])
+                code = app.run([*command.split(), use_case, "--outputs", file, *options])
         finally:
             forget_consoles()
         # Lines are broken to the terminal's width.
@@ -197,12 +199,18 @@ class Company:
 
 
 @contextlib.contextmanager
-def company(folder: Path, change: Callable[[Engine], None] = lambda engine: None) -> Iterator[Company]:
+def company(
+    folder: Path, change: Callable[[Engine], None] = lambda engine: None, begins: datetime | None = None
+) -> Iterator[Company]:
     """The dev stack, up, with a second endpoint, which takes tokens, and a registered model.
 
-    `change` may edit the stack file before.
+    `change` may edit the stack file before. `begins`: policy time then; none: now.
     """
     home = folder / "home"
+    if begins is not None:
+        home.mkdir(parents=True)
+        settings = new_settings(now=time.time())
+        save_settings(home, settings.model_copy(update={"clock_policy_origin": begins.timestamp()}))
     lifecycle.up(home, lifecycle.Options(time_scale=TIME_SCALE, metrics_lag_seconds=0.0))
     sandbox = running(home)
     try:

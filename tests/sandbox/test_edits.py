@@ -64,11 +64,12 @@ EDITS = (
     Edit("one more container", {"datastores": {"raw": {"container": "raw"}}}, creates={"storage-raw", "workspace-datastore-raw"}),
     Edit("another branch", {"identity": {"github": {"branch": "release"}}}, updates={"identity-operator-github-branch", "off-hours-runbook"}),
     Edit("one more environment", {"identity": {"github": {"environments": ["dev", "test"]}}}, creates={"identity-operator-github-environment-test"}),
-    Edit("no own roles and apps", {"identity": {"enabled": False}}, deletes=None),
+    Edit("no own roles and apps", {"identity": {"enabled": False}, "offHours": {"parkIdleMinutes": 0}}, deletes=None, updates={"functions"}),
+    Edit("idle for longer", {"offHours": {"parkIdleMinutes": 240}}, updates={"functions"}),
     Edit("locks", {"lockData": True}, creates={"lock", "lock-storage", "lock-vault", "lock-registry", "lock-logs"}),
     Edit(
         "an endpoint takes other credentials", {"endpoints": {"churn": {"authMode": "AADToken"}}}, updates={"endpoint-churn"},
-        creates={"identity-model-scorer", "identity-operator-scoring-at-workspace"},
+        creates={"identity-model-scorer", "identity-operator-scoring-at-workspace", "identity-functions-scoring-at-workspace"},
     ),
     Edit(
         "one more endpoint",
@@ -87,7 +88,24 @@ EDITS = (
 COSTLY = (
     ("another name of the endpoint", {"endpoints": {"churn": {"name": "churn-by-another-name"}}}, "endpoint-churn"),
     ("another resource group", {"resourceGroup": "another-group"}, "group"),
-    ("another region", {"azure-native:location": "westeurope"}, "group"),
+)
+#: What Azure fixes at creation: refused before any resource, in every stack. The last: what the message has to say.
+FIXED = (
+    (
+        "another region",
+        {"azure-native:location": "westeurope"},
+        "azure-native:location = 'westeurope': eastus, where the stack's",
+    ),
+    (
+        "longer kept vaults",
+        {"keyVault": {"softDeleteDays": 30}},
+        "keyVault.softDeleteDays = 30: 7, which the vault was made with",
+    ),
+    (
+        "a key of one's own",
+        {"encryption": {"customerManagedKey": True}},
+        "encryption.customerManagedKey = True: false, as the workspace",
+    ),
 )
 
 
@@ -187,6 +205,16 @@ def test_in_prod_a_costly_edit_is_refused(prod: Stack, values: dict[str, Any], l
     assert lost in said
 
 
+@pytest.mark.parametrize(("values", "expected"), [each[1:] for each in FIXED], ids=[each[0] for each in FIXED])
+def test_what_azure_fixed_at_creation_is_refused_before_anything(
+    dev: Stack, values: dict[str, Any], expected: str
+) -> None:
+    found, said = dev.preview(values)
+    assert found == {}, "nothing would be done"
+    assert expected in said
+    assert "1 wrong setting, nothing was changed" in said
+
+
 @pytest.mark.parametrize(
     "values",
     [{"network": {"addressSpace": "10.60.0.0/16"}}, {"storage": {"sku": "Standard_ZRS9"}}, {"keyVault": {"softDeleteDays": 3}}],
@@ -202,13 +230,17 @@ NEW_HOLDER = """
 import pulumi
 from components import config
 from components.base import standard_tags
+from components.identity.custom_roles import READER
+from components.identity.define import define
 from components.identity.managed import Grant, managed_identity
 from components.identity.roles import Role
 from components.platform import _place
 
 place = _place(config.read(), "probe")
-managed_identity("probe", whose=pulumi.Config("probe").require("whose"), parent=place.after[0], place=place,
+made = managed_identity("probe", whose=pulumi.Config("probe").require("whose"), parent=place.after[0], place=place,
     grants=[Grant("group", Role.BLOB_DATA_CONTRIBUTOR, place.group_id)])
+own = define("own-role", READER, parent=place.after[0], place=place)
+own.assign("own", to=made.principal, scope=place.group_id, parent=place.after[0])
 """
 
 
@@ -220,6 +252,8 @@ def test_a_new_identity_is_given_its_roles_again(sandbox: RunningSandbox, tmp_pa
         engine.run("config", "set", "probe:whose", whose, "--stack", "dev")
         engine.up("dev")
         found = engine.resources("dev")
-        (assignment,) = (each for each in found.values() if each["type"].endswith(":RoleAssignment"))
-        assert assignment["outputs"]["principalId"] == found["probe"]["outputs"]["principalId"]
+        assignments = [each for each in found.values() if each["type"].endswith(":RoleAssignment")]
+        assert len(assignments) == 2, "a built-in role and one of our own"
+        for assignment in assignments:
+            assert assignment["outputs"]["principalId"] == found["probe"]["outputs"]["principalId"]
     engine.run("destroy", "--yes", "--skip-preview", "--stack", "dev")

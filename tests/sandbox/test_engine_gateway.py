@@ -20,10 +20,10 @@ pytestmark = [pytest.mark.sandbox, pytest.mark.engine]
 _WANTED = ("network", "registry", "gateway")
 
 
-def write(engine: Engine, **changes: Any) -> None:
-    """The staging file with the gateway's options, and `changes` to the gateway."""
+def write(engine: Engine, tags: dict[str, str] | None = None, **changes: Any) -> None:
+    """The staging file with the gateway's options, other tags if given, and `changes` to the gateway."""
     options = {key: OPTIONS[key] for key in _WANTED} | {"endpoints": {"churn": OPTIONS["endpoints"]["churn"]}}
-    values = merged(merged(stack_values("staging"), options), {"gateway": changes})
+    values = merged(merged(stack_values("staging"), options), {"gateway": changes, "tags": tags or {}})
     keys = {key if ":" in key else f"{PROJECT}:{key}": value for key, value in values.items()}
     file = engine.project / "Pulumi.staging.yaml"
     document = yaml.safe_load(file.read_text())
@@ -52,6 +52,11 @@ def test_a_gateway_goes_up_is_edited_in_place_and_goes_down(sandbox: RunningSand
     policy = json.loads(_of(state, "ApiPolicy"))[0]["outputs"]["value"]
     assert f"<value>{outputs.gateway.front_door_id}</value>" in policy
     assert 'name="azureml-model-deployment" exists-action="delete"' in policy
+
+    write(engine, tags={"owner": "someone-else"})
+    retagged = changed(engine)
+    assert {operation for operation, _ in retagged} == {"update"}, "identities are updated, their assignments stay"
+    assert ("update", "api-management-identity") in retagged
 
     write(
         engine,

@@ -124,6 +124,8 @@ def change(engine: Engine, **functions: Any) -> None:
     file = engine.project / "Pulumi.dev.yaml"
     values = yaml.safe_load(file.read_text())
     values["config"]["azureml-rollouts:functions"] = {"enabled": True, "delivery": "webhook", **functions}
+    # no timers: an hour lasts six seconds here
+    values["config"]["azureml-rollouts:offHours"]["parkIdleMinutes"] = 0
     values["config"]["azureml-rollouts:events"]["subscriptions"]["deployment-failed"]["maxAttempts"] = 3
     file.write_text(yaml.safe_dump(values))
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sandbox.gateway.http import MAX_BODY_BYTES, Request, Response
+from sandbox.gateway.rights import KEPT_SECONDS
 from sandbox.gateway.routing import token_audience
 from sandbox.kernel.tokens import Principal, Tokens
 from tests.sandbox.gateway_rig import Rig, deployment, endpoint, ok, run, slow, status
@@ -109,6 +111,7 @@ def test_tokens_are_checked_for_audience_and_expiry(tmp_path: Path, mode: str) -
         tokens = Tokens(rig.home / "token-key.pem", rig.settings.tenant_id)
         audience = token_audience("ws", "churn") if mode == "AMLToken" else "https://ml.azure.com"
         await rig.publish(endpoint(deployment("blue", await rig.backend("b-1")), auth_mode=mode))
+        rig.scorers.add(CALLER.object_id)
 
         async def try_token(audience: str, lifetime: int = 60) -> int:
             return (await rig.post(authorization=f"Bearer {tokens.issue(audience, CALLER, lifetime)}")).status
@@ -117,6 +120,33 @@ def test_tokens_are_checked_for_audience_and_expiry(tmp_path: Path, mode: str) -
         assert await try_token(audience, -60) == 401
         assert await try_token(token_audience("ws", "another")) == 401
         assert (await rig.post()).status == 401  # a key is no token
+
+    run(tmp_path, story)
+
+
+def test_an_entra_token_alone_opens_nothing(tmp_path: Path) -> None:
+    async def story(rig: Rig) -> None:
+        token = Tokens(rig.home / "token-key.pem", rig.settings.tenant_id).issue("https://ml.azure.com", CALLER)
+        replica = await rig.backend("b-1")
+        await rig.publish(endpoint(deployment("blue", replica), auth_mode="AADToken"))
+
+        async def ask() -> Any:
+            return await rig.post(authorization=f"Bearer {token}")
+
+        refused = await ask()
+        assert refused.status == 401
+        assert "onlineEndpoints/score/action" in refused.text
+        assert not replica.requests, "the model is not asked"
+        rig.scorers.add(CALLER.object_id)
+        await asyncio.sleep(KEPT_SECONDS + 0.1)
+        assert (await ask()).status == 200
+        rig.close_sink()
+        await asyncio.sleep(KEPT_SECONDS + 0.1)
+        assert (await ask()).status == 200, "while the control process is away, what it said last holds"
+        rig.scorers.clear()
+        await rig.open_sink()
+        await asyncio.sleep(KEPT_SECONDS + 0.1)
+        assert (await ask()).status == 401
 
     run(tmp_path, story)
 

@@ -56,11 +56,11 @@ def test_registered_models_need_somebody_who_is_told() -> None:
 
 def test_the_app_costs_what_goes_beyond_the_free_grant() -> None:
     book = price_book()
-    assert list(functions_lines(settings_of("dev", functions={}, **subscription()), book)) == []
+    assert list(functions_lines(settings_of("dev", functions={}, offHours={}, **subscription()), book)) == []
     (idle,) = functions_lines(settings_of("dev"), book)
     assert idle.monthly_usd == 0
     busy = {"enabled": True, "delivery": "webhook", "tickMinutes": 1, "memoryMb": 4096}
-    (line,) = functions_lines(settings_of("dev", functions=busy, usage={"handledEvents": 1_000_000}), book)
+    (line,) = functions_lines(settings_of("dev", functions=busy, offHours={}, usage={"handledEvents": 1_000_000}), book)
     runs = 1_000_000 + 730 * 60
     gb_seconds = (1_000_000 + 730 * 60 * 5) * 4
     expected = (gb_seconds - 100_000) * 0.000026 + (runs - 250_000) / 1e6 * 0.40

@@ -86,15 +86,16 @@ class Checker:
             numbers = list(map(float, values))
         except OverflowError:
             return None
+        if not numbers:
+            return numbers
         # a sum with NaN or infinity in it is not finite
-        return (
-            numbers
-            if math.isfinite(sum(numbers)) and self._low <= min(numbers) and max(numbers) <= self._high
-            else None
-        )
+        right = math.isfinite(sum(numbers)) and self._low <= min(numbers) and max(numbers) <= self._high
+        return numbers if right else None
 
     def _all_known(self, values: Sequence[Any]) -> bool:
-        return self._known.issuperset(values) if self._known else "" not in values
+        if self._known:
+            return self._known.issuperset(values)
+        return "" not in values and _is_unicode("".join(values))
 
     def _one(self, value: Any, index: int, judge: Any, found: Findings) -> Any:
         if value is SKIPPED:
@@ -126,12 +127,23 @@ class Checker:
         if isinstance(value, bool):
             value = "true" if value else "false"
         elif isinstance(value, int):
-            value = str(value) if abs(value) < _LARGEST_CODE else ""
+            if abs(value) >= _LARGEST_CODE:
+                return None, "a number too large for a code"
+            value = str(value)
         if not isinstance(value, str):
             return None, f"{_KINDS.get(type(value), 'another type')} in place of text"
         if self._known and value not in self._known:
             return None, "unknown category"
-        return value, ""
+        return (value, "") if _is_unicode(value) else (None, "not Unicode")
+
+
+def _is_unicode(text: str) -> bool:
+    """Not so for half a surrogate pair, which JSON lets through and no encoder does."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _quick_test(column: ColumnSchema) -> Callable[[Any], bool]:
@@ -144,7 +156,7 @@ def _quick_test(column: ColumnSchema) -> Callable[[Any], bool]:
     known = frozenset(column.categories)
     if known:
         return lambda value: type(value) is str and value in known
-    return lambda value: type(value) is str and value != ""
+    return lambda value: type(value) is str and value != "" and (value.isascii() or _is_unicode(value))
 
 
 _KINDS = {str: "text", bool: "a truth value", int: "a number", float: "a number", list: "a list", dict: "an object"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -75,8 +74,9 @@ def load_predictor(model_folder: Path, schema: ScoringSchema | None = None) -> P
     """Raises `FileNotFoundError` when the folder holds neither a graph nor a skops file."""
     if runtime_of(model_folder) == "onnx":
         # needs onnxruntime, which a model without a graph does not
-        predictor: Predictor = import_module("training.onnx.predictor").OnnxPredictor(model_folder)
-        return predictor
+        from training.onnx.predictor import OnnxPredictor
+
+        return OnnxPredictor(model_folder)
     files = sorted(model_folder.glob("*.skops"))
     if len(files) != 1:
         raise FileNotFoundError(f"{model_folder} holds {len(files)} skops files; one is needed")
