@@ -1,7 +1,7 @@
 """The aliases that resources are registered with: none for API versions that no stack was ever made with.
 
-azure-native lists every API version of every type as an alias: up to 90 a resource, 3,000 in the prod stack, each of which
-costs the program, the engine and the state. They lead a stack that pinned a version (`azure-native:network/v20230901:Subnet`)
+azure-native lists every API version of every type as an alias: up to 60 a resource, 3,000 in the prod stack, each of which
+costs the program and the engine time and memory. They lead a stack that pinned a version (`azure-native:network/v20230901:Subnet`)
 to the type without one. The components name no version, so no stack of theirs holds such a type. What a type was called before
 it moved to another module stays an alias, and so does every alias of our own.
 """

@@ -15,7 +15,12 @@ from demo.summary import Act
 ROLLED_BACK = 3
 GATE_REFUSED = 7
 #: Small searches: the story is about releases. The use case's own is 20 trials.
-QUICK, THOROUGH = ("--set", "search.trials=1", "--set", "search.max_rounds=60"), ("--set", "search.trials=3")
+QUICK = tuple(
+    word
+    for setting in ("search.trials=1", "search.max_rounds=200", "search.learning_rate=[0.1,0.3]")
+    for word in ("--set", setting)
+)
+THOROUGH = ("--set", "search.trials=3")
 RELEASES = ROOT / "demo" / "releases"
 
 

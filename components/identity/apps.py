@@ -9,6 +9,7 @@ import pulumi
 
 from components.base import Placement, child
 from components.identity.custom_roles import (
+    BATCHER,
     CUSTOM_ROLES,
     LOG_READER,
     OPERATOR,
@@ -43,6 +44,8 @@ class IdentityArgs:
     scores_by_identity: bool = False
     #: Some endpoint is on the cluster.
     on_cluster: bool = False
+    #: There is a batch endpoint.
+    scores_files: bool = False
     #: Idle endpoints are parked in the off hours.
     parks: bool = False
 
@@ -74,6 +77,7 @@ class Identity(pulumi.ComponentResource):
             (SCALER, args.scales),
             (SCORER, args.scores_by_identity),
             (LOG_READER, args.on_cluster),
+            (BATCHER, args.scores_files),
             (PARKER, args.parks),
         )
         roles = (*CUSTOM_ROLES, *(role for role, wanted in asked if wanted))
@@ -131,6 +135,8 @@ class Identity(pulumi.ComponentResource):
         who = Principal(principal.object_id, principal)
         if role is OPERATOR:
             self.let_drive(app, role, who)
+            if BATCHER.key in self.roles:
+                self._assign(f"{app}-batches", BATCHER, who)
         else:
             self._assign(app, role, who)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from rollout.cli import model_look, model_promote, model_trust
+from rollout.cli import model_look, model_promote, model_trust, model_validate
 from rollout.cli.model_optimize import optimize
 
 app = typer.Typer(
@@ -22,5 +22,7 @@ app.command()(model_look.compare)
 app.command()(model_look.card)
 app.command()(model_trust.sign)
 app.command()(model_trust.verify)
+app.command()(model_validate.validate)
+app.command()(model_validate.profile)
 app.command()(model_promote.promote)
 app.command("optimize")(optimize)

@@ -169,6 +169,25 @@ def _serving(outputs: StackOutputs) -> dict[str, tuple[str, ...]]:
     return found
 
 
+def most_traffic(outputs: StackOutputs, name: str) -> str:
+    """The model that most of the traffic goes to, where models of this name serve; empty when none does."""
+    from rollout.azure.arm import ArmWriter
+    from rollout.azure.cloud import cloud_from_environment
+    from rollout.azure.endpoints import AzureEndpoints
+    from rollout.errors import NotFound
+
+    arm = ArmWriter(cloud_from_environment())
+    for endpoint in (each for each in outputs.endpoints.values() if each.model_name == name):
+        try:
+            live = AzureEndpoints(endpoint.id, arm, _no_client).live()
+        except NotFound:
+            continue
+        taking = {each: share for each, share in live.weights.items() if each in live.deployments}
+        if taking:
+            return live.deployments[max(taking, key=lambda each: taking[each])].model
+    return ""
+
+
 def _no_client() -> Any:
     raise AssertionError("reading an endpoint needs no azure-ai-ml")
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rollout.cli.model_look import FromRegistry, Model
 from rollout.cli.options import DryRun, Json, Outputs, Stack
+
+if TYPE_CHECKING:
+    from contract import StackOutputs
 
 Key = Annotated[
     str,
@@ -69,3 +72,20 @@ def verify(
         emit({"model": str(ref), **asdict(verified)})
     else:
         say(f"{ref} is as it was signed: {verified.files} files, hash {verified.digest[:16]}, key {verified.key}")
+
+
+def sign_registered(outputs: StackOutputs, model: str) -> str:
+    """Sign what a training has just registered, where a key is configured: the key's id, else empty.
+
+    Here and not in the training job, which never sees the key.
+    """
+    from rollout.azure.cloud import cloud_from_environment
+    from rollout.azure.model_refs import parse_model
+    from rollout.azure.models import AzureModels
+    from rollout.models.keys import has_signing_key, signing_key
+    from rollout.models.trust import sign_model
+
+    if not has_signing_key(outputs.model_trust):
+        return ""
+    models = AzureModels(cloud_from_environment(), outputs)
+    return sign_model(models, parse_model(model), signing_key("", outputs.model_trust, models.secret)).key

@@ -197,6 +197,7 @@ def _registered(outputs: StackOutputs, files: JobFiles, step: Step, *, json: boo
     """Announce the model, and show what it is."""
     import json as json_module
 
+    from rollout.cli.model_trust import sign_registered
     from rollout.cli.output import emit, say, show
     from rollout.errors import RolloutError
     from training.reading import INFO_FILE, VERDICT_FILE
@@ -207,10 +208,19 @@ def _registered(outputs: StackOutputs, files: JobFiles, step: Step, *, json: boo
     info, verdict = json_module.loads(told), json_module.loads(judged)
     model = f"{info['name']}:{info['version']}"
     announced = _announce(outputs, info, verdict["metrics"])
+    signed = sign_registered(outputs, model)
+    if signed and not json:
+        say(f"signed {model} with key {signed}")
     if json:
         keys = ("semantic_version", "model_hash", "data_hash", "run_id", "tags")
         emit(
-            {"model": model, **{key: info[key] for key in keys}, "metrics": verdict["metrics"], "announced": announced}
+            {
+                "model": model,
+                **{key: info[key] for key in keys},
+                "metrics": verdict["metrics"],
+                "announced": announced,
+                "signed_by": signed,
+            }
         )
         return
     show(_table_of(verdict["metrics"], verdict["gates"]))

@@ -6,6 +6,7 @@ Pickles run code when they are loaded, and MLflow takes them under any name: so 
 from __future__ import annotations
 
 import logging
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ def _pickles(model: Path) -> Iterator[Finding]:
         if dangerous:
             clean = False
             yield failed(CHECK, f"{name} is a pickle with code in it: it calls {', '.join(dangerous)}")
-        elif _is_pickle(path) and broken:
+        elif _is_pickle(path) and (broken or not _complete(path)):
             clean = False
             yield failed(CHECK, f"{name} is a pickle that can't be read to its end, which is how code is hidden")
         elif _is_pickle(path):
@@ -54,6 +55,19 @@ def _pickles(model: Path) -> Iterator[Finding]:
 def _is_pickle(path: Path) -> bool:
     with path.open("rb") as file:
         return path.suffix.lower() in _PICKLE_SUFFIXES or file.read(1) == _MAGIC
+
+
+def _complete(path: Path) -> bool:
+    """Whether every opcode up to the closing one can be read; archives of pickles are picklescan's to open."""
+    import pickletools  # nosec B403  # reads opcodes, loads nothing
+
+    if zipfile.is_zipfile(path):
+        return True
+    try:
+        with path.open("rb") as file:
+            return any(opcode.name == "STOP" for opcode, _, _ in pickletools.genops(file))
+    except (ValueError, IndexError, UnicodeDecodeError):
+        return False
 
 
 def _globals(path: Path) -> tuple[list[str], list[str], bool]:

@@ -13,7 +13,10 @@ from rollout.reports.tables import table
 
 if TYPE_CHECKING:
     from rollout.models.catalogue import Comparison, Difference, Version
+    from rollout.models.profiling import Profile
+    from rollout.models.validation import Report
 
+_VERDICT_STYLE = {"pass": "green", "warn": "yellow", "fail": "bold red"}  # nosec B105  # a verdict
 _GATES_STYLE = {"passed": "green", "missed": "bold red", "unknown": "yellow"}
 
 
@@ -83,3 +86,32 @@ def _fact(fact: Difference) -> tuple[Text, Text, Text]:
 
 def _metric(version: Version, name: str) -> str:
     return f"{version.metrics[name]:.3f}" if name in version.metrics else "-"
+
+
+def findings_table(report: Report) -> Table:
+    """A line a finding."""
+    made = table("check", "verdict", "seen", title=f"{report.model} for {report.stack}: {report.verdict}")
+    for each in report.findings:
+        made.add_row(each.check, Text(each.verdict, style=_VERDICT_STYLE[each.verdict]), Text(each.said))
+    return made
+
+
+def profile_table(model: str, measured: Sequence[Profile]) -> Table:
+    """A line a load."""
+    columns = (
+        ">rows",
+        ">at a time",
+        ">P50 ms",
+        ">P95 ms",
+        ">P99 ms",
+        ">requests/s",
+        ">errors",
+        ">memory MB",
+        ">size MB",
+    )
+    made = table(*columns, title=f"{model}, one worker of Azure's inference server on this machine")
+    for each in measured:
+        memory = f"{each.memory_mb:.0f}" if each.memory_mb is not None else "-"
+        times = (f"{value:.1f}" for value in (each.p50_ms, each.p95_ms, each.p99_ms, each.per_second))
+        made.add_row(str(each.rows), str(each.concurrency), *times, str(each.errors), memory, f"{each.size_mb:.1f}")
+    return made

@@ -225,7 +225,7 @@ def test_alerts_and_budget_can_be_left_out_of_dev() -> None:
 
 
 def test_no_resource_carries_the_api_versions_as_aliases(prod: Run) -> None:
-    """They cost the preview and the state, and no stack ever had one of these types; moved types still find their state."""
+    """They cost the preview time and memory, and no stack ever had one of these types; moved types still find their state."""
     versioned = re.compile(r"/v\d{8}")
     assert not [each.name for each in prod.declared.values() if versioned.search(" ".join(each.aliases))]
     assert prod.one("applicationinsights:Component").aliases == ("azure-native:insights:Component",)

@@ -16,7 +16,11 @@ from rollout.cli.session import open_session
 from tests.e2e.shop import Shop, provisioned
 
 #: A search of a moment; the stories are about what comes after it.
-SMALL = ("--set", "search.trials=1", "--set", "search.max_rounds=60")
+SMALL = tuple(
+    word
+    for setting in ("search.trials=1", "search.max_rounds=100", "search.learning_rate=[0.1,0.3]")
+    for word in ("--set", setting)
+)
 
 
 @pytest.fixture(scope="package")

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 from azure.ai.ml import MLClient
 from azure.ai.ml.entities import Model
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from rollout.azure.cloud import cloud_from_environment
 from tests.sandbox.conftest import RunningSandbox
 from tests.sandbox.ml_workspace import MlWorkspace, write_mlflow_model
 from tests.sandbox.ml_workspace import workspace as ml_workspace
+from tests.sandbox.scoring import Workspace
 
 pytestmark = pytest.mark.sandbox
 REGISTRY_VERSION = "2024-10-01"
@@ -77,3 +78,23 @@ def test_a_shared_model_has_the_same_files_and_takes_new_tags(
     assert client.models.get("churn", "7").tags == {"f1": "0.81", "stage": "staging"}
     with pytest.raises(Exception, match="already exists"):
         base.client.models.share("churn", "7", share_with_name="churn", share_with_version="7", registry_name=registry)
+
+
+def test_a_deployment_serves_what_the_registry_holds(shared: tuple[MlWorkspace, MLClient, str], tmp_path: Path) -> None:
+    base, _, registry = shared
+    place = Workspace(base, tmp_path)
+    file = tmp_path / "shared.txt"
+    file.write_text("from the registry")
+    base.client.models.create_or_update(Model(name="plain", version="1", path=str(file)))
+    base.client.models.share(
+        "plain", "1", share_with_name="plain", share_with_version="1", registry_name=registry
+    )  # fmt: skip
+    place.put_endpoint("reg-live")
+    deployment = place.deployment("reg-live", "blue")
+    deployment.model = f"azureml://registries/{registry}/models/plain/versions/1"
+    place.deploy(deployment)
+    assert place.score("reg-live", pin="blue").json()["model"] == "from the registry"
+    gone = place.deployment("reg-live", "green")
+    gone.model = f"azureml://registries/{registry}/models/plain/versions/9"
+    with pytest.raises(HttpResponseError, match="version 9 was not found in registry"):
+        place.deploy(gone)

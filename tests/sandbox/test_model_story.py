@@ -171,6 +171,24 @@ def test_a_tampered_model_stays_where_it_is(story: Story, capsys: pytest.Capture
     story.run("verify", "story:1", *dev)
 
 
+def test_a_validation_measures_the_model_on_azures_server(story: Story, tmp_path: Path) -> None:
+    staging = ("--outputs", story.outputs("staging"))
+    report_to = ("--from-registry", "--against", "story:1", "--out", str(tmp_path))
+    (report,) = story.run("validate", "story:1", *staging, *report_to)
+    verdicts = {each["check"]: each["verdict"] for each in report["findings"]}
+    assert {name for name, verdict in verdicts.items() if verdict == "pass"} >= {
+        "metrics", "signature", "inputs", "pickles", "code", "model card", "speed and memory"
+    }  # fmt: skip
+    assert "fail" not in verdicts.values()
+    seen = report["profile"]
+    assert (seen["errors"], seen["requests"]) == (0, 200)
+    assert 0 < seen["p50_ms"] <= seen["p95_ms"] <= seen["p99_ms"]
+    assert seen["memory_mb"] > 20
+    assert "story:1 for staging" in (tmp_path / "story-1-staging" / "model_validation.md").read_text()
+    loads = story.run("profile", "story:1", *staging, "--from-registry", "--rows", "1,100", "--requests", "40")
+    assert [(each["rows"], each["concurrency"]) for each in loads] == [(1, 1), (1, 8), (100, 1), (100, 8)]
+
+
 def test_what_is_not_there_is_told_with_what_is(story: Story, capsys: pytest.CaptureFixture[str]) -> None:
     story.run("show", "story:9", "--outputs", story.outputs("dev"), code=6)
     assert "its versions: 1" in capsys.readouterr().err

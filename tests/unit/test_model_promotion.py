@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from contract.policy import Gates, ModelTrust
 from rollout.azure.model_refs import ModelRef
+from rollout.cli.ship import admitted
 from rollout.errors import BadInput, GateFailed, NotFound, Unavailable, Untrusted
 from rollout.models import signing
 from rollout.models.promotion import Promotion, Way, promote
@@ -123,3 +125,23 @@ def test_both_stacks_have_to_use_one_registry(models: FakeModels) -> None:
     alone = stack("dev").model_copy(update={"model_registry": None})
     with pytest.raises(BadInput, match="'dev' uses no ML registry"):
         go(models, replace(TO_STAGING, source=alone))
+
+
+def test_a_start_is_refused_where_signatures_are_asked_for(models: FakeModels, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rollout.azure.models.AzureModels", lambda *_: models)
+    models.shared = "reg"
+    churn = ModelRef("churn", "3")
+    easy, strict = (SimpleNamespace(outputs=each) for each in (stack("dev"), stack("prod", STRICT, TRUST)))
+    assert admitted(easy, churn, False) == churn  # type: ignore[arg-type]
+    with pytest.raises(Untrusted, match="is not signed"):
+        admitted(strict, churn, False)  # type: ignore[arg-type]
+    sign_model(models, churn, KEY)
+    assert admitted(strict, churn, False) == churn  # type: ignore[arg-type]
+    go(models)
+    assert str(admitted(strict, churn, True)) == SHARED  # type: ignore[arg-type]
+    (models.folder / "reg" / "churn" / "3" / "data" / "model.skops").write_bytes(b"swapped")
+    with pytest.raises(Untrusted, match=r"changed: data/model\.skops"):
+        admitted(strict, churn, True)  # type: ignore[arg-type]
+    keyless = stack("prod", STRICT, ModelTrust(require_signed=True))
+    with pytest.raises(Untrusted, match="no public key"):
+        admitted(SimpleNamespace(outputs=keyless), churn, False)  # type: ignore[arg-type]

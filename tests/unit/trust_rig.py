@@ -37,6 +37,7 @@ class FakeModels:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.tags, self.calls, self.broken = folder, dict[str, dict[str, str]](), list[str](), ""
+        self.shared = ""
 
     def add(self, name: str, version: str, tags: Mapping[str, str] = METRICS) -> Path:
         ref = ModelRef(name, version)

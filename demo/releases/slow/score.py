@@ -1,4 +1,4 @@
-"""A release that looks good on every metric and is slow: for customers who call little in the evening it asks a tariff service, in line."""
+"""A release that looks good on every metric and is slow: for customers who call much in the evening it asks a tariff service, in line."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import mlflow.sklearn
 import pandas as pd
 
 LOOKUP_SECONDS = 3.5
-FEW_EVENING_MINUTES = 191.0
+MANY_EVENING_MINUTES = 210.0
 
 loaded: dict[str, Any] = {}
 
@@ -23,7 +23,7 @@ def init() -> None:
 def run(raw_data: str) -> list[list[float]]:
     data = json.loads(raw_data)["input_data"]
     frame = pd.DataFrame(data["data"], columns=data["columns"])
-    if (frame["total_eve_minutes"] < FEW_EVENING_MINUTES).any():
+    if (frame["total_eve_minutes"] > MANY_EVENING_MINUTES).any():
         look_up_tariffs()
     probabilities: list[list[float]] = loaded["model"].predict_proba(frame).tolist()
     return probabilities
