@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pulumi
 
-from components.cost.prices import estimate
+from components.cost.prices import estimate, price_book
 from components.events.wiring import functions_document
 from components.foundation import foundation_outputs
 from components.gateway.build import Gateway
@@ -45,6 +45,7 @@ def document(settings: Settings, platform: Platform, project: str) -> dict[str, 
                 "tier": cluster.tier,
                 "min_nodes": cluster.min_nodes,
                 "max_nodes": cluster.max_nodes,
+                "usd_per_hour": price_book().cluster_hourly(cluster.vm_size, cluster.tier),
             }
             for name, cluster in settings.clusters.items()
         },
@@ -150,6 +151,11 @@ def _endpoint(platform: Platform, name: str, settings: EndpointSettings) -> dict
             "compute": settings.compute,
             "instance_type": settings.instance_type,
             "instance_count": settings.instance_count,
+            "usd_per_hour": (
+                price_book().serving_hourly(settings.instance_type, reserved=settings.reserved)
+                if settings.compute == "managed"
+                else 0.0
+            ),
             "max_concurrent_requests_per_instance": settings.max_concurrent_requests,
             "request_timeout_ms": settings.request_timeout_ms,
             "resources": settings.resources.model_dump(mode="json") if settings.resources else None,

@@ -231,5 +231,6 @@ def _identity(
         scores_by_identity=any(each.auth_mode == "AADToken" for each in settings.endpoints.values()),
         parks=bool(settings.off_hours.park_idle_minutes),
         on_cluster=any(each.compute == "kubernetes" for each in settings.endpoints.values()),
+        scores_files=bool(settings.batch_endpoints),
     )
     return Identity("identity", args)

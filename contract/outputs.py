@@ -103,6 +103,7 @@ class Cluster(_Frozen):
     tier: Literal["Dedicated", "LowPriority"] = Field(description="low priority is cheaper and may be evicted")
     min_nodes: int = Field(description="nodes that are always on; 0: none when idle")
     max_nodes: int = Field(description="most nodes at a time")
+    usd_per_hour: float = Field(default=0.0, ge=0, description="price of a node hour by the price book; 0: not known")
 
 
 class PodResources(_Frozen):
@@ -132,6 +133,9 @@ class Deployment(_Frozen):
     )
     instance_type: str = Field(description="Azure's name of the machine size; on Kubernetes, of the instance type")
     instance_count: int = Field(ge=1, description="machines, or pods")
+    usd_per_hour: float = Field(
+        default=0.0, ge=0, description="price of a machine hour by the price book; 0: not known, or pods"
+    )
     max_concurrent_requests_per_instance: int = Field(
         default=1, ge=1, description="requests that one machine takes at a time"
     )

@@ -9,6 +9,13 @@ from components.config import parse
 from components.settings import Settings
 from tests.components.mocks import stack_values
 
+#: Nobody has its other half.
+PUBLIC_KEY = """-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEK3p64rE5uJCADXBaS9CfRhc4yf+W
+oRMRWDJ2lmBR1MOpZ9ZIIh05v+iJm19rh9mecfWOyQm9BukThXZv4iXklQ==
+-----END PUBLIC KEY-----
+"""
+
 #: Blocks of the stack file, merged over the stack's own, key by key.
 OPTIONS: dict[str, Any] = {
     "network": {
@@ -23,6 +30,7 @@ OPTIONS: dict[str, Any] = {
     "keyVault": {"purgeProtection": True},
     "encryption": {"customerManagedKey": True},
     "modelRegistry": {"create": True, "regions": ["westus"]},
+    "modelTrust": {"requireSigned": True, "publicKeys": [PUBLIC_KEY], "keySecret": "model-signing-key"},
     "datastores": {"raw-data": {"container": "raw-data"}},
     "functions": {"enabled": True, "delivery": "github", "repository": "example/azureml-rollouts", "tickMinutes": 1},
     "dashboards": {"grafana": {"enabled": True, "admins": ["0d1b1f4e-3a57-4c5e-9f0e-2b7a6c1d9e11"]}},

@@ -28,7 +28,7 @@ TARGET = ROOT / "docs" / "outputs.md"
 GOLDEN = ROOT / "tests" / "contract" / "outputs.prod.json"
 _UNITS = {
     "usd": "USD a month", "ms": "ms", "minutes": "min", "hours": "h", "seconds": "s", "days": "days", "percent": "%",
-    "rate": "share, 0 to 1", "budget": "share, 0 to 1",
+    "rate": "share, 0 to 1", "budget": "share, 0 to 1", "hour": "USD an hour",
 }  # fmt: skip
 _HEAD = """# Outputs
 

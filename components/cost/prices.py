@@ -136,6 +136,11 @@ class PriceBook(_Frozen):
         full = self.virtual_machines[size].hourly
         return full * (1 - self.low_priority_discount) if tier == "LowPriority" else full
 
+    def serving_hourly(self, size: str, *, reserved: bool) -> float:
+        """USD for one machine hour of an online deployment."""
+        machine = self.virtual_machines[size]
+        return machine.reserved_1y_hourly if reserved and machine.reserved_1y_hourly is not None else machine.hourly
+
 
 @cache
 def price_book() -> PriceBook:

@@ -9,6 +9,7 @@ import pulumi
 
 from components.base import Placement, child
 from components.identity.custom_roles import (
+    BATCHER,
     CUSTOM_ROLES,
     LOG_READER,
     OPERATOR,
@@ -43,6 +44,8 @@ class IdentityArgs:
     scores_by_identity: bool = False
     #: Some endpoint is on the cluster.
     on_cluster: bool = False
+    #: There is a batch endpoint.
+    scores_files: bool = False
     #: Idle endpoints are parked in the off hours.
     parks: bool = False
 
@@ -74,6 +77,7 @@ class Identity(pulumi.ComponentResource):
             (SCALER, args.scales),
             (SCORER, args.scores_by_identity),
             (LOG_READER, args.on_cluster),
+            (BATCHER, args.scores_files),
             (PARKER, args.parks),
         )
         roles = (*CUSTOM_ROLES, *(role for role, wanted in asked if wanted))
@@ -85,6 +89,10 @@ class Identity(pulumi.ComponentResource):
         for group in args.settings.readers:
             self._assign(f"reader-{group}", READER, group)
         self.register_outputs({"client_ids": self.client_ids, "role_ids": self.role_ids})
+
+    def let(self, who: str, role: CustomRole, principal: Principal) -> None:
+        """Give an identity of the platform one of the roles, where the role is assigned."""
+        self._assign(who, role, principal)
 
     def let_drive(self, who: str, role: CustomRole, principal: Principal) -> None:
         """Give `role` to whoever changes endpoints, and what such a one needs beside it in this stack."""
@@ -127,6 +135,8 @@ class Identity(pulumi.ComponentResource):
         who = Principal(principal.object_id, principal)
         if role is OPERATOR:
             self.let_drive(app, role, who)
+            if BATCHER.key in self.roles:
+                self._assign(f"{app}-batches", BATCHER, who)
         else:
             self._assign(app, role, who)
 

@@ -112,6 +112,25 @@ LOG_READER = CustomRole(
     assigned=(Where.LOGS,),
 )
 
+#: What the operator needs besides its own role to score files. Only where the stack has a batch endpoint; Azure makes the
+#: job of an invocation as its caller, so the caller needs the rights of jobs and runs. `tests/sandbox/test_batch_role.py`.
+BATCHER = CustomRole(
+    "Model Batch Operator",
+    "Deploys models to batch endpoints, makes one the default, and scores files with it.",
+    actions=(
+        f"{_ML}/batchEndpoints/read",
+        f"{_ML}/batchEndpoints/write",
+        f"{_ML}/batchEndpoints/deployments/read",
+        f"{_ML}/batchEndpoints/deployments/write",
+        f"{_ML}/batchEndpoints/jobs/read",
+        f"{_ML}/batchEndpoints/jobs/write",
+        f"{_ML}/experiments/runs/read",
+        f"{_ML}/experiments/runs/submit/action",
+        f"{_ML}/jobs/read",
+    ),
+    assigned=(Where.WORKSPACE,),
+)
+
 READER = CustomRole(
     "Model Reader",
     "Sees models, endpoints, deployments, their metrics and the rollouts' journal; changes nothing.",

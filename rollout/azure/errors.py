@@ -94,6 +94,11 @@ def _role_for(doing: str) -> str:
             "sign in as one who has the stack's role 'Model Scale Operator' (it is there once an endpoint has `scale`:"
             " `pulumi up`), or grant 'Monitoring Contributor' on the resource group"
         )
+    if "batch" in doing or " job " in doing:
+        return (
+            "sign in as one who has the stack's role 'Model Batch Operator' (it is there once the stack has `batchEndpoints`:"
+            " `pulumi up`), or grant 'AzureML Data Scientist' on the workspace"
+        )
     if "download model" in doing:
         built_in = "'Storage Blob Data Reader' on the workspace's storage account, or give --payload request.json"
     elif "secret" in doing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -37,19 +38,23 @@ def example_of_model(client: MLClient, tracking_uri: str, model: str) -> bytes:
 
     `client`: of the workspace, or of the registry that `model` names.
     """
-    ref = parse_model(model)
-    name, version = ref.name, ref.version
     with tempfile.TemporaryDirectory(prefix="rollout-example-") as folder:
-        plain = urlsplit(tracking_uri).scheme in ("http", "https") and not ref.registry
-        fetch = _fetch_from_mlflow if plain else _fetch_from_workspace
-        with quiet_sdk():
-            found = fetch(client, tracking_uri, name, version, Path(folder))
+        found = fetch_of_model(client, tracking_uri, model, EXAMPLE_FILES, Path(folder))
         if found is None:
             raise NotFound(
                 f"model {model!r} was logged without an input example",
                 way_out="log it with input_example=..., or give --payload request.json",
             )
         return json.dumps(as_request(json.loads(found.read_text(encoding="utf-8")))).encode()
+
+
+def fetch_of_model(client: MLClient, tracking_uri: str, model: str, files: Sequence[str], folder: Path) -> Path | None:
+    """The first of `files` that the model has, downloaded into `folder`; None when it has none of them."""
+    ref = parse_model(model)
+    plain = urlsplit(tracking_uri).scheme in ("http", "https") and not ref.registry
+    fetch = _fetch_from_mlflow if plain else _fetch_from_workspace
+    with quiet_sdk():
+        return fetch(client, tracking_uri, (ref.name, ref.version), files, folder)
 
 
 def as_request(example: Any) -> dict[str, Any]:
@@ -74,30 +79,37 @@ def rows_of(payload: bytes) -> int | None:
     return len(data) if isinstance(data, list) else None
 
 
-def _fetch_from_mlflow(client: MLClient, tracking_uri: str, name: str, version: str, folder: Path) -> Path | None:
+def _fetch_from_mlflow(
+    client: MLClient, tracking_uri: str, model: tuple[str, str], files: Sequence[str], folder: Path
+) -> Path | None:
     """From a plain MLflow server: one small file instead of the whole model."""
     from mlflow import MlflowClient
     from mlflow.artifacts import download_artifacts, list_artifacts
     from mlflow.exceptions import MlflowException
 
+    name, version = model
+
     try:
         uri = MlflowClient(tracking_uri).get_model_version_download_uri(name, version)
         there = {Path(one.path).name for one in list_artifacts(uri, tracking_uri=tracking_uri)}
-        for file in EXAMPLE_FILES:
+        for file in files:
             if file in there:
                 return Path(download_artifacts(f"{uri}/{file}", dst_path=str(folder), tracking_uri=tracking_uri))
     except MlflowException as error:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-            return _fetch_from_workspace(client, tracking_uri, name, version, folder)
-        raise RolloutError(f"cannot read the input example of {name}:{version}: {error.message}") from error
+            return _fetch_from_workspace(client, tracking_uri, model, files, folder)
+        raise RolloutError(f"cannot read the files of {name}:{version}: {error.message}") from error
     return None
 
 
-def _fetch_from_workspace(client: MLClient, _: str, name: str, version: str, folder: Path) -> Path | None:
+def _fetch_from_workspace(
+    client: MLClient, _: str, model: tuple[str, str], files: Sequence[str], folder: Path
+) -> Path | None:
     """Through the workspace's datastore, which takes the whole model."""
+    name, version = model
     with azure_errors(f"download model {name}:{version}"):
         client.models.download(name, version, str(folder))
-    for file in EXAMPLE_FILES:
+    for file in files:
         if found := sorted(folder.rglob(file)):
             return found[0]
     return None

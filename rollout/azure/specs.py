@@ -46,7 +46,7 @@ def check_model_name(model: str) -> tuple[str, str]:
 
 def fingerprint(spec: DeploymentSpec) -> str:
     """The same for the same spec and the same files of its code folder. How it scales is set anew, not made anew."""
-    content = asdict(replace(spec, scale=None)) | {"tags": dict(spec.tags), "code_path": _digest(spec.code_path)}
+    content = asdict(replace(spec, scale=None)) | {"tags": dict(spec.tags), "code_path": code_digest(spec.code_path)}
     del content["scale"]
     # what was made before a setting existed keeps its mark
     content = {key: value for key, value in content.items() if value is not None or key not in _LATER}
@@ -141,7 +141,8 @@ def _code_of(code_path: str | None) -> tuple[CodeConfiguration | None, Environme
     return CodeConfiguration(code=str(script.parent), scoring_script=script.name), environment
 
 
-def _digest(code_path: str | None) -> str:
+def code_digest(code_path: str | None) -> str:
+    """The same for the same files; empty without a folder."""
     if code_path is None:
         return ""
     folder, digest = Path(code_path), hashlib.sha256()

@@ -17,6 +17,7 @@ SHIP, LOOK, STEER, SETUP = "Ship", "Look", "Steer", "Set up"
 
 COMMANDS = (
     Entry("train", "rollout.cli.train:train", "Train, judge and register a model, as a pipeline on the stack's cluster.", SHIP),
+    Entry("batch", "rollout.cli.batch:app", "Score files on batch endpoints: deploy, score, result, list, show.", SHIP),
     Entry("plan", "rollout.cli.ship:plan", "What each step will be able to see at the traffic of now.", SHIP),
     Entry("start", "rollout.cli.ship:start", "Deploy a model as green and begin to move traffic to it.", SHIP),
     Entry("watch", "rollout.cli.drive:watch", "Drive the rollout to its end, showing it live.", SHIP),

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from sandbox.arm.access import check_action
 from sandbox.arm.app import AUDIENCES
 from sandbox.arm.model import Resource
 from sandbox.arm.state import ArmState
@@ -17,12 +18,13 @@ from sandbox.kernel.errors import AzureError
 from sandbox.kernel.http import bearer, create_app, is_public_host
 from sandbox.ml.assets import created_at
 from sandbox.ml.batch import routes as batch
-from sandbox.ml.http import WORKSPACE_PATH, Call, CaselessRoute, find_workspace, user_error
+from sandbox.ml.http import PROVIDER, WORKSPACE_PATH, Call, CaselessRoute, find_workspace, user_error
 from sandbox.ml.jobs import records
 from sandbox.ml.jobs.workdir import LOGS, Workdir
 from sandbox.ml.registries.routes import routes as registry_routes
 from sandbox.ml.routes import routes as arm_routes
 
+_HISTORY = "/history/v1.0"
 ML_AUDIENCES = ("https://ml.azure.com", "https://graph.windows.net")
 _EDITS = {"displayName": "displayName", "description": "description", "hidden": "isArchived"}
 
@@ -31,7 +33,7 @@ def create(sandbox: Sandbox) -> ASGIApp:
     """Serves `{region}.api.azureml.ms`; mounts what ARM serves below a workspace on ARM's port."""
     arm: ArmState = sandbox.states["arm"]
     arm.mount(arm_routes(sandbox))
-    history = f"/history/v1.0{WORKSPACE_PATH}"
+    history = f"{_HISTORY}{WORKSPACE_PATH}"
     run = f"{history}/runs/{{job}}"
     endpoint = "/batchEndpoints/{endpoint}"
     routes = [
@@ -63,7 +65,12 @@ def _route(sandbox: Sandbox, path: str, method: str, handler: Callable[[Call], A
         settings = sandbox.settings
         audiences = [*AUDIENCES, *ML_AUDIENCES, settings.url("arm"), settings.url("ml")]
         request.state.principal = bearer(request, sandbox, audiences)
-        return await handler(Call(sandbox, request, find_workspace(sandbox, request.path_params)))
+        call = Call(sandbox, request, find_workspace(sandbox, request.path_params))
+        if path.startswith(_HISTORY) and method == "GET":
+            check_action(
+                sandbox, request.state.principal, f"{PROVIDER}/workspaces/experiments/runs/read", call.workspace.id
+            )
+        return await handler(call)
 
     return CaselessRoute(path, endpoint, methods=[method])
 

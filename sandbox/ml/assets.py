@@ -37,8 +37,12 @@ class Kind:
 
 
 def _check_environment(_arm: ArmState, properties: dict[str, Any]) -> None:
-    if properties.get("build"):
-        raise AzureError(501, "NotImitatedBySandbox", "The sandbox does not build Docker contexts; give a conda file.")
+    if properties.get("build") and not properties.get("inferenceConfig"):
+        raise AzureError(
+            501,
+            "NotImitatedBySandbox",
+            "The sandbox does not build Docker contexts, but runs those of custom containers (inferenceConfig); give a conda file.",
+        )
     try:
         EnvironmentSpec.from_conda(properties.get("condaFile") or "")
     except CondaError as error:
@@ -47,7 +51,7 @@ def _check_environment(_arm: ArmState, properties: dict[str, Any]) -> None:
 
 _COMMON: Mapping[str, Any] = {"isAnonymous": False, "isArchived": False, "tags": {}, "properties": {}}
 ENVIRONMENTS = Kind(
-    "environments", "environment", ("condaFile", "image", "inferenceConfig"),
+    "environments", "environment", ("condaFile", "image", "inferenceConfig", "build"),
     {**_COMMON, "environmentType": "UserCreated", "osType": "Linux"}, _check_environment,
 )  # fmt: skip
 DATA = Kind("data", "data", ("dataUri", "dataType"), _COMMON)

@@ -110,6 +110,8 @@ def test_the_operator_may_hand_an_endpoint_its_identity_and_scale_only_where_one
     assert operators(prod)["at-identity-churn"] == "endpoint-churn-identity"
     assert "scaling-at-group" not in operators(prod)
     assert operators(everything)["scaling-at-group"].startswith("rollouts-prod")
+    assert "batches-at-workspace" in operators(everything), "there is a batch endpoint"
+    assert "batches-at-workspace" not in operators(prod)
 
 
 def test_rollout_is_told_how_deployments_scale(prod: Run, everything: Run) -> None:

@@ -105,7 +105,7 @@ class Company:
         forget_consoles()
         try:
             with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-                code = app.run([command, use_case, "--outputs", file, *options])
+                code = app.run([*command.split(), use_case, "--outputs", file, *options])
         finally:
             forget_consoles()
         # Lines are broken to the terminal's width.

@@ -25,7 +25,7 @@ from training.onnx.graph import NotConvertible
 from training.onnx.optimize import REPORT, Optimization, RowsError, optimise
 from training.onnx.parity import TOLERANCE, UNSEEN, NotEqual, challenges, compare, prove
 from training.onnx.predictor import BOOSTER_FILE, MODEL_FILE, OnnxPredictor
-from training.onnx.speed import SIZES, crossover, repeated
+from training.onnx.speed import SIZES, choose, crossover, repeated
 from training.plan import FeaturePlan, booster, pipeline, rival
 from training.steps.evaluate import load
 
@@ -54,9 +54,11 @@ test_rows.__test__ = False  # type: ignore[attr-defined]
 
 def test_all_test_rows_are_proven_equal_and_the_report_says_how_fast(learned: Workshop) -> None:
     said: list[str] = []
+    (learned.folder / "trained_model" / "model.sig").write_text("of the files as they are")
     rows, output = learned.engineered / "test.parquet", learned.folder / "fast"
     found = optimise(learned.folder / "trained_model", rows, output, tell=said.append)
     assert found.parity.proven
+    assert not (output / "model.sig").exists()
     assert found.parity.rows == len(test_rows(learned)) == 240
     assert found.parity.challenged > 1000
     assert found.parity.max_difference < 1e-6
@@ -201,6 +203,16 @@ def test_large_batches_go_to_the_native_trees_from_where_they_are_faster(learned
     assert "_native" not in vars(predictor)
     predictor.predict_proba(rows)
     assert "_native" in vars(predictor)
+
+
+def test_one_noisy_size_does_not_move_the_threshold() -> None:
+    sizes = (8, 16, 32, 64, 128, 256, 512)
+    plain = {size: (size * 2.0, 60.0 + size) for size in sizes}  # they meet at 60 rows
+    assert choose(plain) == 64
+    assert choose({**plain, 128: (256.0, 300.0)}) == 64
+    assert choose({size: (size * 1.0, 60.0 + size) for size in sizes}) == 0
+    assert choose({size: (9.0, 1.0) for size in sizes}) == 8
+    assert choose({size: (1.0, 1.0) for size in sizes}) == 0
 
 
 def test_without_xgboost_all_batches_go_to_onnx_runtime(optimised: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,6 +121,17 @@ class TestAnswers:
         assert service.answer(body({"input_data": mixed})).document == first
         assert service.answer(body({"input_data": shuffled})).document == first
 
+    @given(st.lists(rows, min_size=1, max_size=3), st.sampled_from(["nothing", *ROW]), junk)
+    @settings(max_examples=100, deadline=None)
+    def test_the_short_way_for_plain_requests_says_what_the_long_one_says(
+        self, service: Service, sent: list[dict[str, Any]], where: str, value: Any
+    ) -> None:
+        spoilt = [{**row, where: value} if where in ROW else row for row in sent]
+        names = list(service.schema.names)
+        plain = {"columns": names, "data": [[row[name] for name in names] for row in spoilt]}
+        short, long = service.answer(body({"input_data": plain})), service.answer(body({"input_data": spoilt}))
+        assert (short.status, json.loads(short.body())) == (long.status, json.loads(long.body()))
+
     @given(st.lists(rows, min_size=1, max_size=30))
     @settings(max_examples=30, deadline=None)
     def test_a_batch_is_its_rows_one_by_one(self, service: Service, sent: list[dict[str, Any]]) -> None:
@@ -254,6 +265,12 @@ class TestRefusals:
     )
     def test_what_is_not_rows_is_told_what_rows_are(self, service: Service, document: Any, problem: str) -> None:
         assert problem in {each["problem"] for each in findings(service, document)}
+
+    def test_half_a_surrogate_pair_is_no_text_on_either_way(self, either: Service) -> None:
+        names = list(either.schema.names)
+        row = {**ROW, "email": "\ud800"}
+        for shape in ({"columns": names, "data": [[row[name] for name in names]]}, [row]):
+            assert fields(either, {"input_data": shape}) == {"email": "not Unicode"}
 
     def test_other_statuses(self, folder: Path) -> None:
         small = Service.open(folder, limits=Limits(max_body_bytes=100))

@@ -21,6 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "rollout.errors": set(),
     "rollout.clock": {"rollout.errors"},
     "rollout.analysis": {"contract", "rollout.controller.ports"},
+    "rollout.batch": {"rollout.errors"},
     "rollout.checks": {"contract", "rollout.analysis", "rollout.controller.ports"},
     "rollout.controller": {"contract", "rollout.analysis", "rollout.checks", "rollout.errors"},
     "rollout.azure": {"contract", "rollout", "rollout.clock", "rollout.errors"},

@@ -34,6 +34,8 @@ from training.steps.evaluate import load
 #: The newest that onnxmltools converts trees to, and the first LabelEncoder with float64 values.
 OPSET, ML_OPSET = 15, 4
 _IR_VERSION = 8
+#: Of the files as they were; the optimised model is signed anew.
+SIGNATURE = "model.sig"
 
 
 def convert(model_folder: Path, output_folder: Path) -> Path:
@@ -41,7 +43,7 @@ def convert(model_folder: Path, output_folder: Path) -> Path:
     pipeline, _ = load(model_folder)
     whole, features = to_onnx(pipeline)
     shutil.rmtree(output_folder, ignore_errors=True)
-    shutil.copytree(model_folder, output_folder)
+    shutil.copytree(model_folder, output_folder, ignore=shutil.ignore_patterns(SIGNATURE))
     for graph, name in ((whole, MODEL_FILE), (features, FEATURES_FILE)):
         onnx.checker.check_model(graph, full_check=True)
         onnx.save_model(graph, str(output_folder / name))

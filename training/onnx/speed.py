@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import cycle
 from pathlib import Path
@@ -19,8 +20,6 @@ BATCH_ROWS = 10_000
 SINGLE_CALLS, BATCH_CALLS = 200, 5
 #: Batch sizes at which both engines are timed.
 SIZES = (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
-#: Native trees must be this much faster to be chosen: loading them costs memory and the first batch time.
-_WORTH = 0.95
 
 
 class Timing(BaseModel):
@@ -60,16 +59,26 @@ class SpeedUp(BaseModel):
 
 
 def crossover(optimised: Path, rows: pd.DataFrame) -> int:
-    """The smallest of SIZES from which on the native trees are faster at every larger size too; 0: at none."""
+    """The smallest of SIZES from which on the native trees are faster; 0: never. By CPU time, which other work leaves alone."""
     onnx, trees = OnnxPredictor(optimised, native_from=0), OnnxPredictor(optimised, native_from=1)
-    found = 0
-    for size in reversed(SIZES):
+    times = {}
+    for size in SIZES:
         batch = repeated(rows, size)
-        first, second = in_turns(partial(onnx.predict_proba, batch), partial(trees.predict_proba, batch), BATCH_CALLS)
-        if np.median(second) > np.median(first) * _WORTH:
-            break
-        found = size
-    return found
+        calls = (partial(onnx.predict_proba, batch), partial(trees.predict_proba, batch))
+        first, second = in_turns(*calls, BATCH_CALLS, clock=time.thread_time)
+        times[size] = (min(first), min(second))
+    return choose(times)
+
+
+def choose(times: Mapping[int, tuple[float, float]]) -> int:
+    """From the times of ONNX Runtime and the native trees by size: the threshold that loses least over all of them."""
+
+    def lost(threshold: int) -> float:
+        chosen = {size: each[bool(threshold and size >= threshold)] for size, each in times.items()}
+        return sum(math.log(time / min(times[size])) for size, time in chosen.items())
+
+    # of equals the larger, and of those never: loading the trees costs memory and the first batch time
+    return min((0, *sorted(times, reverse=True)), key=lambda threshold: round(lost(threshold), 9))
 
 
 def measure(native: Path, optimised: Path, rows: pd.DataFrame) -> SpeedUp:
@@ -93,17 +102,22 @@ def measure(native: Path, optimised: Path, rows: pd.DataFrame) -> SpeedUp:
 
 
 def in_turns(
-    first: Callable[[], object], second: Callable[[], object], calls: int, *, block: int = 1
+    first: Callable[[], object],
+    second: Callable[[], object],
+    calls: int,
+    *,
+    block: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[list[float], list[float]]:
     """Seconds of each call; `block` of them in a row, as a server would, then the other side. The first block warms up."""
     times: tuple[list[float], list[float]] = ([], [])
     for number in range(1 + calls // block):
         for side, call in enumerate((first, second)):
             for _ in range(block):
-                began = time.perf_counter()
+                began = clock()
                 call()
                 if number:
-                    times[side].append(time.perf_counter() - began)
+                    times[side].append(clock() - began)
     return times
 
 

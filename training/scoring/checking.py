@@ -156,7 +156,7 @@ def _quick_test(column: ColumnSchema) -> Callable[[Any], bool]:
     known = frozenset(column.categories)
     if known:
         return lambda value: type(value) is str and value in known
-    return lambda value: type(value) is str and value != ""
+    return lambda value: type(value) is str and value != "" and (value.isascii() or _is_unicode(value))
 
 
 _KINDS = {str: "text", bool: "a truth value", int: "a number", float: "a number", list: "a list", dict: "an object"}

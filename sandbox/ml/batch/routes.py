@@ -30,7 +30,10 @@ async def invoke(call: Call) -> Response:
     pinned = call.request.headers.get("azureml-model-deployment", "")
     scope = f"{endpoint.id}/deployments/{pinned}" if pinned else endpoint.id
     kind = "batchEndpoints/deployments" if pinned else "batchEndpoints"
-    check_action(call.sandbox, call.request.state.principal, f"{PROVIDER}/workspaces/{kind}/jobs/write", scope)
+    principal = call.request.state.principal
+    check_action(call.sandbox, principal, f"{PROVIDER}/workspaces/{kind}/jobs/write", scope)
+    # The job is its caller's.
+    check_action(call.sandbox, principal, f"{PROVIDER}/workspaces/experiments/runs/submit/action", call.workspace.id)
     asked = call.request.headers.get("repeatability_request-id", "")
     if (known := _asked_before(call, asked)) is not None:
         return JSONResponse(_shown(known), 201)

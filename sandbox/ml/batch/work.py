@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from sandbox.ml.state import MlState
 
 MLFLOW_SCRIPT = Path(__file__).parent / "inside" / "mlflow_batch.py"
-_LOG_SECONDS = 1.0
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 
 @dataclass(slots=True)
@@ -111,7 +112,7 @@ class BatchWork:
             if root is None or not (root / "conda.yaml").is_file():
                 raise user_error(f"The deployment names no environment, and '{self.spec.model}' has no conda.yaml.")
             try:
-                wanted = EnvironmentSpec.from_conda((root / "conda.yaml").read_text())
+                wanted = _with_readers(EnvironmentSpec.from_conda((root / "conda.yaml").read_text()))
             except CondaError as error:
                 raise user_error(f"The model's environment can't be built: {error}") from error
         return await build_logged(self.ml, wanted, self.workdir)
@@ -139,6 +140,13 @@ class BatchWork:
                 await self.workdir.keep_log(name)
         uri = self.book.get(self.job_id).properties["outputs"][OUTPUT]["uri"]
         await self.workdir.keep_outputs({OUTPUT: uri}, {OUTPUT: str(output)})
+
+
+def _with_readers(spec: EnvironmentSpec) -> EnvironmentSpec:
+    """Azure adds what its own script needs."""
+    there = {name[0].lower() for line in spec.requirements if (name := _NAME.match(line))}
+    needed = {"mlflow-skinny": {"mlflow", "mlflow-skinny"}, "pandas": {"pandas"}, "pyarrow": {"pyarrow", "mlflow"}}
+    return spec.with_requirements(*(name for name, any_of in needed.items() if not any_of & there))
 
 
 def _copy(source: Path, target: Path) -> None:

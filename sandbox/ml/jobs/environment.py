@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sandbox.kernel.errors import AzureError
 from sandbox.ml.conda import EnvironmentSpec
 from sandbox.ml.envs import EnvironmentFailed
 from sandbox.ml.http import user_error
@@ -21,6 +22,8 @@ async def environment_of(ml: MlState, reference: str) -> EnvironmentSpec:
     resource = await ml.asset(reference.removeprefix("azureml:"))
     if resource is None:
         raise user_error(f"The environment '{reference}' was not found.")
+    if resource.properties.get("build"):
+        raise AzureError(501, "NotImitatedBySandbox", "The sandbox runs no jobs in images; give a conda file.")
     conda = resource.properties.get("condaFile")
     return EnvironmentSpec.from_conda(conda) if conda else EnvironmentSpec()
 

@@ -115,7 +115,7 @@ class Instance:
                 done, _ = await asyncio.wait({exited}, timeout=probe.period)
                 if done:
                     return f"the container has crashed with exit code {exited.result()}"
-                failures = 0 if await process.answers(probe.timeout) else failures + 1
+                failures = 0 if await process.lives(probe.timeout) else failures + 1
         finally:
             exited.cancel()
         return f"the liveness probe failed {failures} times"

@@ -6,11 +6,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 from sandbox.arm.ids import parse
 from sandbox.arm.model import Resource
 from sandbox.kernel.context import Sandbox
 from sandbox.kernel.errors import AzureError
+from sandbox.ml.datastores import BLOB_STORE
 from sandbox.ml.registries.state import registry_asset
 
 if TYPE_CHECKING:
@@ -34,6 +36,9 @@ class Materials(Protocol):
     async def model(self, workspace: Resource, reference: str) -> ModelFiles: ...
     async def code(self, workspace: Resource, reference: str) -> Path: ...
     async def environment(self, workspace: Resource, reference: str) -> dict[str, Any]: ...
+    async def context(self, workspace: Resource, uri: str) -> Path:
+        """The folder of a Docker build."""
+
     async def check(self, workspace: Resource, kind: str, reference: str) -> None:
         """Only whether it is there; `kind` is models, codes or environments."""
 
@@ -70,6 +75,14 @@ class WorkspaceAssets:
 
     async def environment(self, workspace: Resource, reference: str) -> dict[str, Any]:
         return self._document(workspace, "environments", reference).properties
+
+    async def context(self, workspace: Resource, uri: str) -> Path:
+        # azure-ai-ml builds the address from the account's host, which here is that of all accounts: the account is lost
+        container, _, path = urlsplit(uri).path.lstrip("/").partition("/")
+        store = self._ml.datastores.get(workspace, BLOB_STORE).properties
+        if container == store["containerName"]:
+            uri = self._ml.datastores.uri(workspace, BLOB_STORE, path)
+        return await self._ml.models.files.fetch(workspace, uri)
 
     async def check(self, workspace: Resource, kind: str, reference: str) -> None:
         if kind != "models":

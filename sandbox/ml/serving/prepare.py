@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from sandbox.ml.conda import CondaError, EnvironmentSpec
 from sandbox.ml.envs import EnvironmentBuilder, EnvironmentFailed, tail
 from sandbox.ml.registries.state import registry_asset
 from sandbox.ml.serving.console import INITIALIZER_LOG
+from sandbox.ml.serving.image import Routes, read_image
 from sandbox.ml.serving.materials import Materials, asset_id
 from sandbox.ml.serving.spec import Limits, Probe, ReplicaSpec
 
@@ -53,23 +54,64 @@ class Preparer:
         generation = folder / "generations" / _fingerprint(properties)
         model, configuration = properties.get("model"), properties.get("codeConfiguration")
         model_dir = await self._place_model(workspace, model, generation, journal) if model else None
+        common = self._common(deployment, workspace, folder, model_dir)
+        if container := await self._container(properties, workspace):
+            return await self._prepare_container(container, workspace, generation, common, journal)
         if configuration:
             app_root, script = await self._place_code(workspace, configuration, generation, journal)
         else:
             app_root, script = _place_mlflow_script(str(model), model_dir, generation)
         python = await self._build(await self._environment(properties, workspace, model_dir), journal)
-        limits, variables = Limits.read(properties.get("requestSettings")), _variables(deployment)
+        return replace(common, python=python, app_root=app_root, entry_script=script)
+
+    def _common(self, deployment: Resource, workspace: Resource, folder: Path, model_dir: Path | None) -> ReplicaSpec:
+        """What a score script and a container have in common."""
+        properties, variables = deployment.properties, _variables(deployment)
         return ReplicaSpec(
-            python=python,
-            app_root=app_root,
-            entry_script=script,
+            python=Path(),
+            app_root=folder,
+            entry_script="",
             model_dir=model_dir,
             faults_file=folder / "faults.json",
             environment=tuple(sorted({**variables, "WORKSPACE_NAME": workspace.name}.items())),
-            max_concurrent=limits.max_concurrent,
+            max_concurrent=Limits.read(properties.get("requestSettings")).max_concurrent,
             workers=_workers(variables),
             readiness=Probe.read(properties.get("readinessProbe"), "properties.readinessProbe"),
             liveness=Probe.read(properties.get("livenessProbe"), "properties.livenessProbe"),
+        )
+
+    async def _container(self, properties: Mapping[str, Any], workspace: Resource) -> Mapping[str, Any] | None:
+        """The environment, if it is a custom container's."""
+        reference = properties.get("environmentId")
+        found = await self.materials.environment(workspace, reference) if reference else {}
+        return found if found.get("inferenceConfig") else None
+
+    async def _prepare_container(
+        self,
+        environment: Mapping[str, Any],
+        workspace: Resource,
+        generation: Path,
+        common: ReplicaSpec,
+        journal: _Journal,
+    ) -> ReplicaSpec:
+        """The entry command of the image, beside the files of its build context."""
+        build = environment.get("build")
+        if not build:
+            raise AzureError(501, "NotImitatedBySandbox", "The sandbox pulls no images; give a build context.")
+        routes, target = Routes.read(environment["inferenceConfig"]), generation / "image"
+        if not target.exists():
+            journal.write("downloading build context")
+            await _place(await self.materials.context(workspace, build["contextUri"]), target)
+        image = read_image(target, build.get("dockerfilePath") or "Dockerfile")
+        journal.write(f"no Docker here: runs as a process: {' '.join(image.command)}")
+        return replace(
+            common,
+            python=await self._built(image.environment, journal),
+            app_root=target,
+            environment=tuple(sorted({**image.variables, **dict(common.environment)}.items())),
+            command=image.command,
+            live_path=routes.live,
+            ready_path=routes.ready,
         )
 
     async def _place_model(self, workspace: Resource, reference: str, generation: Path, journal: _Journal) -> Path:
@@ -108,7 +150,9 @@ class Preparer:
 
     async def _build(self, spec: EnvironmentSpec, journal: _Journal) -> Path:
         kept = tuple(line for line in spec.requirements if not _REPLACED.match(line))
-        spec = EnvironmentSpec(kept, spec.python).with_requirements(*SERVER_REQUIREMENTS)
+        return await self._built(EnvironmentSpec(kept, spec.python).with_requirements(*SERVER_REQUIREMENTS), journal)
+
+    async def _built(self, spec: EnvironmentSpec, journal: _Journal) -> Path:
         ready = self.environments.ready(spec)
         journal.write("environment is cached" if ready else f"building environment: {', '.join(spec.requirements)}")
         try:
@@ -203,8 +247,6 @@ def _mlflow_environment(model_dir: Path | None) -> EnvironmentSpec:
 
 def _environment_spec(environment: Mapping[str, Any]) -> EnvironmentSpec:
     conda = environment.get("condaFile")
-    if environment.get("inferenceConfig"):
-        raise AzureError(501, "NotImitatedBySandbox", "The sandbox runs no custom containers (inferenceConfig).")
     return EnvironmentSpec.from_conda(conda) if conda else EnvironmentSpec()
 
 

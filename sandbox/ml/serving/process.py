@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from sandbox.kernel.settings import LOOPBACK
+from sandbox.ml.serving.image import HOST, PORT
 from sandbox.ml.serving.spec import ReplicaSpec
 
 REPLICA_SCRIPT = Path(__file__).parent / "inside" / "replica.py"
@@ -49,13 +50,12 @@ class ReplicaProcess:
         """Starts it on a free port; raises ReplicaFailed when the python can't be run."""
         spec, self.port = self._spec, _free_port()
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        arguments = (self.port, spec.max_concurrent, spec.workers, spec.faults_file)
         with self._log.open("ab") as output:
             try:
                 self._process = await asyncio.create_subprocess_exec(
-                    str(spec.python), str(REPLICA_SCRIPT), *(str(argument) for argument in arguments),
+                    *_command(spec, self.port),
                     stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output,
-                    cwd=spec.app_root, env=_environment(spec), start_new_session=True,
+                    cwd=spec.app_root, env=_environment(spec, self.port), start_new_session=True,
                 )  # fmt: skip
             except OSError as error:
                 raise ReplicaFailed(f"the container did not start: {error}") from error
@@ -67,7 +67,7 @@ class ReplicaProcess:
         exited = asyncio.ensure_future(self._process.wait())
         try:
             async with asyncio.timeout(self._spec.readiness.patience):
-                while not await self.answers(self._spec.readiness.timeout):
+                while not await self._answers(self._spec.ready_path, self._spec.readiness.timeout):
                     done, _ = await asyncio.wait({exited}, timeout=_READY_POLL)
                     if done:
                         raise ReplicaFailed(f"the container has ended with exit code {exited.result()}")
@@ -82,13 +82,16 @@ class ReplicaProcess:
         assert self._process is not None  # nosec B101  # start() comes first
         return await self._process.wait()
 
-    async def answers(self, timeout: float) -> bool:
-        """Whether GET / gives 200 within `timeout` seconds."""
+    async def lives(self, timeout: float) -> bool:
+        """Whether the liveness route gives 200 within `timeout` seconds."""
+        return await self._answers(self._spec.live_path, timeout)
+
+    async def _answers(self, path: str, timeout: float) -> bool:
         writer = None
         try:
             async with asyncio.timeout(timeout):
                 reader, writer = await asyncio.open_connection(LOOPBACK, self.port)
-                writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
                 return (await reader.readline()).split(b" ")[1:2] == [b"200"]
         except (OSError, TimeoutError):
             return False
@@ -168,7 +171,16 @@ def _free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def _environment(spec: ReplicaSpec) -> dict[str, str]:
+def _command(spec: ReplicaSpec, port: int) -> tuple[str, ...]:
+    """The inference server, or what a custom container runs; its programs are those of its environment."""
+    if not spec.command:
+        arguments = (port, spec.max_concurrent, spec.workers, spec.faults_file)
+        return str(spec.python), str(REPLICA_SCRIPT), *(str(argument) for argument in arguments)
+    program, *rest = spec.command
+    return str(spec.python.parent / program), *rest
+
+
+def _environment(spec: ReplicaSpec, port: int) -> dict[str, str]:
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     own = {
         "PATH": f"{spec.python.parent}:/usr/local/bin:/usr/bin:/bin",
@@ -181,4 +193,6 @@ def _environment(spec: ReplicaSpec) -> dict[str, str]:
     }
     if spec.model_dir is not None:
         own["AZUREML_MODEL_DIR"] = str(spec.model_dir)
-    return inherited | own | dict(spec.environment)
+    # a container's own network would keep it from the outside; a process has to bind to loopback
+    place = {PORT: str(port), HOST: LOOPBACK} if spec.command else {}
+    return inherited | own | dict(spec.environment) | place

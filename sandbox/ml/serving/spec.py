@@ -93,6 +93,10 @@ class ReplicaSpec:
     workers: int = 1
     readiness: Probe = field(default_factory=Probe)
     liveness: Probe = field(default_factory=Probe)
+    #: Of a custom container, which has no score script: its entry command, and the paths of its probes.
+    command: tuple[str, ...] = ()
+    live_path: str = "/"
+    ready_path: str = "/"
 
     def with_variables(self, more: Mapping[str, str]) -> ReplicaSpec:
         """The same with more variables."""

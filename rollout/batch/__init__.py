@@ -1,0 +1,1 @@
+"""Tables into mini batches and predictions back into tables; what a thousand predictions cost. No SDK."""
