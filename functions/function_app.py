@@ -7,7 +7,7 @@ from typing import Any
 
 import azure.functions as func
 
-from rollout.handlers.app import on_event, on_off_hours, on_timer
+from rollout.handlers.app import on_event, on_off_hours, on_timer, on_weights
 
 app = func.FunctionApp()
 
@@ -61,3 +61,12 @@ if os.environ.get("ROLLOUT_OFF_HOURS_SCHEDULE"):
     def off_hours(timer: func.TimerRequest) -> None:
         """Parks idle endpoints in the evening, and brings them back in the morning."""
         on_off_hours()
+
+
+if os.environ.get("ROLLOUT_WEIGHTS_SCHEDULE"):
+
+    @app.function_name("weights")
+    @app.timer_trigger("timer", "%ROLLOUT_WEIGHTS_SCHEDULE%", run_on_startup=False, use_monitor=True)
+    def weights(timer: func.TimerRequest) -> None:
+        """Says what each deployment's share of the traffic should be; the traffic-split alert compares."""
+        on_weights()

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from components.cost.prices import PriceBook
     from components.settings import Settings
 
-#: Seconds that one event, and one tick, is assumed to take.
-_SECONDS_PER_EVENT, _SECONDS_PER_TICK = 1.0, 5.0
+#: Seconds that one event, one tick, and one look at the live endpoints is assumed to take.
+_SECONDS_PER_EVENT, _SECONDS_PER_TICK, _SECONDS_PER_LOOK = 1.0, 5.0, 2.0
 
 
 def functions_lines(settings: Settings, book: PriceBook) -> Iterator[CostLine]:
@@ -22,11 +22,14 @@ def functions_lines(settings: Settings, book: PriceBook) -> Iterator[CostLine]:
     if not functions.enabled:
         return
     ticks = book.hours_per_month * 60 / functions.tick_minutes if functions.tick_minutes else 0.0
+    looks = 0.0
+    if functions.weight_minutes:
+        looks += book.hours_per_month * 60 / functions.weight_minutes
     if settings.off_hours.park_idle_minutes:
-        ticks += book.hours_per_month * 60 / OFF_HOURS_MINUTES
-    seconds = settings.usage.handled_events * _SECONDS_PER_EVENT + ticks * _SECONDS_PER_TICK
+        looks += book.hours_per_month * 60 / OFF_HOURS_MINUTES
+    seconds = settings.usage.handled_events * _SECONDS_PER_EVENT + ticks * _SECONDS_PER_TICK + looks * _SECONDS_PER_LOOK
     gb_seconds = seconds * functions.memory_mb / 1024
-    runs = settings.usage.handled_events + ticks
+    runs = settings.usage.handled_events + ticks + looks
     usd = max(0.0, gb_seconds - prices.free_gb_seconds) * prices.gb_second
     usd += max(0.0, runs - prices.free_executions) / 1_000_000 * prices.per_million_executions
     basis = (

@@ -203,6 +203,8 @@ class Functions(pulumi.ComponentResource):
             values["ROLLOUT_GITHUB_REPOSITORY"] = settings.repository
         if settings.tick_minutes:
             values["ROLLOUT_TICK_SCHEDULE"] = f"0 */{settings.tick_minutes} * * * *"
+        if settings.weight_minutes:
+            values["ROLLOUT_WEIGHTS_SCHEDULE"] = f"0 */{settings.weight_minutes} * * * *"
         if args.off_hours.park_idle_minutes:
             hours = args.off_hours
             values["ROLLOUT_OFF_HOURS_SCHEDULE"] = f"0 */{OFF_HOURS_MINUTES} * * * *"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pydantic.alias_generators import to_camel
+
 from components.config_errors import Problem, missing
 from components.settings import Settings
 
@@ -38,11 +40,14 @@ def _functions(settings: Settings) -> Iterator[Problem]:
     if functions.repository is not None and functions.delivery != "github":
         yield Problem("functions.repository", functions.repository, "only with functions.delivery: github")
     if not functions.enabled:
-        for name in ("deployed", "tick_minutes"):
+        for name in ("deployed", "tick_minutes", "weight_minutes"):
             if getattr(functions, name):
-                key = "functions." + {"tick_minutes": "tickMinutes"}.get(name, name)
+                key = f"functions.{to_camel(name)}"
                 yield Problem(key, getattr(functions, name), "only with functions.enabled: true")
-    elif functions.tick_minutes and not settings.identity.enabled:
-        yield Problem(
-            "functions.tickMinutes", functions.tick_minutes, "needs identity.enabled: true, whose role it ticks by"
-        )
+    elif not settings.identity.enabled:
+        if functions.tick_minutes:
+            allowed = "needs identity.enabled: true, whose role it ticks by"
+            yield Problem("functions.tickMinutes", functions.tick_minutes, allowed)
+        if functions.weight_minutes:
+            allowed = "needs identity.enabled: true, whose role it reads endpoints by"
+            yield Problem("functions.weightMinutes", functions.weight_minutes, allowed)

@@ -70,5 +70,11 @@ class FunctionSettings(Block):
     tick_minutes: int = Field(
         default=0, ge=0, le=30, description="minutes between ticks of rollouts under way; 0: somebody else drives them"
     )
+    weight_minutes: int = Field(
+        default=0,
+        ge=0,
+        le=7,
+        description="minutes between writes of the live weights, which the alert trafficSplit compares with the requests; 0: it stays silent",
+    )
     memory_mb: Literal[512, 2048, 4096] = Field(default=2048, description="memory of an instance")
     max_instances: int = Field(default=40, ge=40, le=1000, description="most instances at a time")

@@ -8,7 +8,7 @@ from components.base import Placement
 from components.events.functions import Functions, FunctionsArgs
 from components.foundation import Foundation
 from components.identity.apps import Identity
-from components.identity.custom_roles import OPERATOR, PARKER
+from components.identity.custom_roles import OPERATOR, PARKER, READER
 from components.network.reach import reach_of
 from components.observability.logs import Observability
 from components.settings import Settings
@@ -41,6 +41,8 @@ def drive_rollouts(settings: Settings, functions: Functions | None, identity: Id
         identity.let_drive("functions", OPERATOR, functions.principal)
     elif settings.off_hours.park_idle_minutes:
         identity.let_drive("functions", PARKER, functions.principal)
+    elif settings.functions.weight_minutes:
+        identity.let("functions", READER, functions.principal)
 
 
 def functions_document(settings: Settings, functions: Functions | None) -> dict[str, Any] | None:

@@ -90,6 +90,10 @@ class Identity(pulumi.ComponentResource):
             self._assign(f"reader-{group}", READER, group)
         self.register_outputs({"client_ids": self.client_ids, "role_ids": self.role_ids})
 
+    def let(self, who: str, role: CustomRole, principal: Principal) -> None:
+        """Give an identity of the platform one of the roles, where the role is assigned."""
+        self._assign(who, role, principal)
+
     def let_drive(self, who: str, role: CustomRole, principal: Principal) -> None:
         """Give `role` to whoever changes endpoints, and what such a one needs beside it in this stack."""
         self._assign(who, role, principal)

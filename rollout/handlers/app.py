@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 from rollout.azure.cloud import cloud_from_environment
 from rollout.azure.ledger import BlobLedger
+from rollout.azure.telemetry import Telemetry
 from rollout.azure.world import AzureWorld
 from rollout.clock import clock_from_environment
 from rollout.handlers.handle import handle
 from rollout.handlers.off_hours import Parked, keep_hours
 from rollout.handlers.send import Sender
-from rollout.handlers.settings import HANDLED_EVENTS, AppSettings
+from rollout.handlers.settings import HANDLED_EVENTS, INSIGHTS, AppSettings
 from rollout.handlers.tick import Driven, tick_all
+from rollout.handlers.weights import publish
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -52,6 +54,17 @@ def on_off_hours() -> dict[str, str]:
         for each in worlds
     ]
     return keep_hours(endpoints, AppSettings(os.environ).off_hours, clock.now())
+
+
+def on_weights() -> int:
+    """The live weights of the stack's managed endpoints, as a metric; how many figures."""
+    from contract.reader import read_outputs
+
+    outputs, cloud, clock = read_outputs(Path(OUTPUTS_FILE)), cloud_from_environment(), clock_from_environment()
+    managed = [each for each in outputs.endpoints.values() if each.deployment.compute == "managed"]
+    worlds = [AzureWorld(cloud, outputs, each, clock) for each in managed]
+    writer = Telemetry(AppSettings(os.environ).plain(INSIGHTS), cloud)
+    return publish([(each.endpoint.name, each.endpoints.live) for each in worlds], writer, clock.now())
 
 
 @cache

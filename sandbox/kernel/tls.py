@@ -45,6 +45,7 @@ _PUBLIC_NAMES = (
     "api.loganalytics.azure.com",
     "api.loganalytics.io",
     "*.metrics.monitor.azure.com",
+    "*.in.applicationinsights.azure.com",
 )
 _REGIONAL_NAMES = (
     "*.{region}.inference.ml.azure.com",

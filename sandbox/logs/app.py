@@ -16,6 +16,7 @@ from sandbox.kernel.errors import AzureError
 from sandbox.kernel.http import bearer, body_json, create_app
 from sandbox.kernel.tokens import Principal
 from sandbox.logs.database import Answer
+from sandbox.logs.ingestion import Ingestion
 from sandbox.logs.kql import KqlError
 from sandbox.logs.state import LogsState
 from sandbox.logs.timespans import condition, interval
@@ -42,9 +43,10 @@ class QueryRefused(AzureError):
 
 def create(sandbox: Sandbox) -> ASGIApp:
     """Serves the `logs` port."""
-    api = _Api(sandbox)
+    api, ingestion = _Api(sandbox), Ingestion(sandbox)
     routes = [
         Route("/v1/workspaces/{workspace}/query", api.workspace, methods=["POST"]),
+        Route("/v2.1/track", ingestion.track, methods=["POST"]),
         Route("/v1/$batch", api.batch, methods=["POST"]),
         Route("/v1/{resource:path}/query", api.resource, methods=["POST"]),
     ]

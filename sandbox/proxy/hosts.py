@@ -18,6 +18,7 @@ PUBLIC_HOSTS = (
     ("*.api.azureml.ms", "ml"),
     ("api.loganalytics.azure.com", "logs"),
     ("api.loganalytics.io", "logs"),
+    ("*.in.applicationinsights.azure.com", "logs"),
     ("*.metrics.monitor.azure.com", "monitor"),
     ("*.eventgrid.azure.net", "eventgrid"),
 )

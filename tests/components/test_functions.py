@@ -89,7 +89,9 @@ def test_its_roles_end_at_single_resources(prod: Run, deployed: Run) -> None:
             for name in ("github-token", "alert-url", "signing-key")
         ),
     }
-    assert roles(prod) == own
+    reader = prod.declared["identity-model-reader"].inputs["roleDefinitionId"]
+    # it reads the live weights, and writes them to Application Insights
+    assert roles(prod) == own | {("workspace", reader), ("rollout-journal", reader)}
     ticking = {scope for scope, _ in roles(deployed)}
     assert {"workspace", "events-topic", "storage-rollout-journal"} <= {each.rsplit("/", 1)[-1] for each in ticking} | {
         "storage-rollout-journal"

@@ -71,9 +71,9 @@ def test_readers_are_groups(both: Run) -> None:
 
 def test_nobody_to_trust_makes_no_app_and_the_switch_makes_nothing() -> None:
     assert not [each for each in deploy("prod", identity={}).declared.values() if each.type.startswith("azuread:")]
-    assert not deploy("prod", identity={"enabled": False}, gateway={"enabled": False}, availabilityTest={}).of(
-        "authorization:RoleDefinition"
-    )
+    assert not deploy(
+        "prod", identity={"enabled": False}, gateway={"enabled": False}, availabilityTest={}, functions={}, events={}
+    ).of("authorization:RoleDefinition")
 
 
 @pytest.mark.parametrize("role", CUSTOM_ROLES, ids=lambda role: role.key)

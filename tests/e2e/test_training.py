@@ -45,10 +45,13 @@ def test_the_same_table_gives_the_same_model_again(shop: Shop, tmp_path: Path) -
     assert [step["step"] for step in steps if step["status"] == "Completed"] == list(STEPS)
     assert all(step["figures"] for step in steps if step["status"] == "Completed")
     assert made["announced"]
-    assert any(
-        event["eventType"] == "Rollouts.ModelRegistered" and event["data"]["model"] == "again:1"
-        for event in shop.webhook.events
-    )
+
+    def heard() -> bool:
+        """the event of the registration"""
+        told = [event for event in shop.webhook.events if event["eventType"] == "Rollouts.ModelRegistered"]
+        return any(event["data"]["model"] == "again:1" for event in told)
+
+    shop.wait_for(heard, seconds=30)
     card = (tmp_path / "model_card.md").read_text()
     assert "Every gate passed." in card
     assert "Against churn:1: McNemar p = 1" in card, "the same model is no better and no worse"

@@ -64,7 +64,7 @@ EDITS = (
     Edit("one more container", {"datastores": {"raw": {"container": "raw"}}}, creates={"storage-raw", "workspace-datastore-raw"}),
     Edit("another branch", {"identity": {"github": {"branch": "release"}}}, updates={"identity-operator-github-branch", "off-hours-runbook"}),
     Edit("one more environment", {"identity": {"github": {"environments": ["dev", "test"]}}}, creates={"identity-operator-github-environment-test"}),
-    Edit("no own roles and apps", {"identity": {"enabled": False}, "offHours": {"parkIdleMinutes": 0}}, deletes=None, updates={"functions"}),
+    Edit("no own roles and apps", {"identity": {"enabled": False}, "offHours": {"parkIdleMinutes": 0}, "functions": {"weightMinutes": 0}}, deletes=None, updates={"functions"}),
     Edit("idle for longer", {"offHours": {"parkIdleMinutes": 240}}, updates={"functions"}),
     Edit("locks", {"lockData": True}, creates={"lock", "lock-storage", "lock-vault", "lock-registry", "lock-logs"}),
     Edit(
