@@ -20,7 +20,7 @@ ROOT = Path(sandbox.__file__).resolve().parents[1]
 #: Seconds from SIGTERM to SIGKILL.
 STOP_SECONDS = 10.0
 #: Variables that point a process at a sandbox or away from it; the sandbox's own processes go by their settings.
-_OWN_PREFIXES = ("ROLLOUT_", "AZURE_", "ARM_", "PULUMI_", "MLFLOW_")
+_OWN_PREFIXES = ("ROLLOUT_", "AZURE_", "AZUREML_", "ARM_", "PULUMI_", "MLFLOW_")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _AUTHORITIES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
 

@@ -98,11 +98,12 @@ def follow(client: MLClient, files: JobFiles, job: str, heard: Callable[[Step], 
     while True:
         with azure_errors(f"read job {job}"), quiet_sdk():
             status = _text(client.jobs.get(job).status)
-            for step in _changed(client, job, steps, began):
-                if step.status in ENDED:
-                    step = replace(step, figures=figures(step.name, lambda file, step=step: files.read(step, file)))  # type: ignore[misc]
-                steps[step.name] = step
-                heard(step)
+            changed = _changed(client, job, steps, began)
+        for step in changed:
+            if step.status in ENDED:
+                step = replace(step, figures=figures(step.name, lambda file, step=step: files.read(step, file)))  # type: ignore[misc]
+            steps[step.name] = step
+            heard(step)
         if status in ENDED:
             break
         if time.monotonic() > deadline:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 
@@ -21,6 +22,12 @@ SMALL = tuple(
     for setting in ("search.trials=1", "search.max_rounds=100", "search.learning_rate=[0.1,0.3]")
     for word in ("--set", setting)
 )
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _interruptible() -> None:
+    """Started in the background of a shell, this process ignores Ctrl-C, and so would every process that it starts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="package")

@@ -93,10 +93,11 @@ def test_the_best_trial_of_a_sweep_is_registered(shop: Shop, tmp_path: Path) -> 
     (tmp_path / "case.yaml").write_text("name: swept\ntarget: left\npositive: 'yes'\nids: [id]\n")
     write_use_case(load_use_case(str(tmp_path / "case.yaml"), SMALL[1::2]), tmp_path / "case.yaml")
     outputs, client = shop.session.outputs, shop.session.azure.client
+    # two trials of a moment learn unevenly; how even a model has to be is another story
+    target = Target(gates=outputs.gates.model_copy(update={"max_cv_std": None}))
     request = TrainingRequest(
-        tmp_path / "table.csv", tmp_path / "case.yaml", min(outputs.clusters), Target.of(outputs, "swept"), "swept",
-        sweep=True,
-    )  # fmt: skip
+        tmp_path / "table.csv", tmp_path / "case.yaml", min(outputs.clusters), target, "swept", sweep=True
+    )
     job: Any = pipeline(request, tmp_path / "staged")
     job.jobs["train"].set_limits(max_total_trials=2, max_concurrent_trials=2)
     with quiet_sdk():

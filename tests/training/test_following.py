@@ -99,3 +99,10 @@ def test_a_step_that_breaks_is_named_with_the_end_of_its_log_and_a_way_out() -> 
 def test_a_cancelled_training_is_no_success() -> None:
     with pytest.raises(RolloutError, match="training p ended Canceled"):
         watch([("Canceled", {"validate": "Canceled"})])
+
+
+def test_what_is_told_is_seen_although_the_sdk_is_kept_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    client: Any = SimpleNamespace(jobs=Jobs([("Completed", {"validate": "Completed"})]))
+    files: Any = Files()
+    follow(client, files, "p", lambda step: print(step.name, step.status))
+    assert capsys.readouterr().out == "validate Completed\n"
