@@ -57,6 +57,8 @@ def test_roles_are_assigned_at_the_least_scope(both: Run) -> None:
         "identity-operator-at-identity-churn",
         "identity-operator-scoring-at-workspace",
         "identity-previewer-at-group",
+        "identity-functions-at-workspace",
+        "identity-functions-at-journal",
     }
     assert placed["identity-operator-at-journal"].endswith("/containers/rollout-journal")
 

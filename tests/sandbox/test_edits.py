@@ -103,7 +103,7 @@ FIXED = (
     ),
     (
         "a key of one's own",
-        {"encryption": {"customerManagedKey": True}},
+        {"encryption": {"customerManagedKey": True}, "keyVault": {"purgeProtection": True}},
         "encryption.customerManagedKey = True: false, as the workspace",
     ),
 )
@@ -245,15 +245,15 @@ own.assign("own", to=made.principal, scope=place.group_id, parent=place.after[0]
 
 
 def test_a_new_identity_is_given_its_roles_again(sandbox: RunningSandbox, tmp_path: Path) -> None:
-    """Assignments do not look at the principal, which previews can't know: they follow their identity."""
+    """Assignments do not look at the principal, which previews can't know: they follow their identity. The other stacks are up."""
     engine = Engine(copy_project(tmp_path / "project"), sandbox.env)
     engine.program(NEW_HOLDER)
     for whose in ("first", "second"):
-        engine.run("config", "set", "probe:whose", whose, "--stack", "dev")
-        engine.up("dev")
-        found = engine.resources("dev")
+        engine.run("config", "set", "probe:whose", whose, "--stack", "staging")
+        engine.up("staging")
+        found = engine.resources("staging")
         assignments = [each for each in found.values() if each["type"].endswith(":RoleAssignment")]
         assert len(assignments) == 2, "a built-in role and one of our own"
         for assignment in assignments:
             assert assignment["outputs"]["principalId"] == found["probe"]["outputs"]["principalId"]
-    engine.run("destroy", "--yes", "--skip-preview", "--stack", "dev")
+    engine.run("destroy", "--yes", "--skip-preview", "--stack", "staging")

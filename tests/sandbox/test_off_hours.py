@@ -156,7 +156,7 @@ def test_the_app_writes_the_weights_and_the_alert_sees_requests_that_go_elsewher
     keys = shop.arm("POST", f"{endpoint.id}/listKeys", ML).json()
     session = requests.Session()
     session.trust_env, session.verify = False, shop.sandbox.env["SSL_CERT_FILE"]
-    session.headers |= {"Authorization": f"Bearer {keys['primaryKey']}", "Content-Type": "application/json"}
+    session.headers.update({"Authorization": f"Bearer {keys['primaryKey']}", "Content-Type": "application/json"})
 
     def ask(**headers: str) -> None:
         for _ in range(40):

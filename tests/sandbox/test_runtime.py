@@ -238,7 +238,7 @@ def test_what_a_killed_sandbox_left_running_is_ended_and_strangers_are_not(spec:
         (tmp_path / "b.pid").write_text(json.dumps(stranger))
         assert end_survivors(tmp_path) == 1
         assert await survivor.wait_exit() == -signal.SIGKILL
-        assert not await survivor.answers(0.5)
+        assert not await survivor.lives(0.5)
         assert list(tmp_path.glob("*.pid")) == []
 
     asyncio.run(tell())
