@@ -24,7 +24,7 @@ $(STAMP): requirements/bootstrap.txt requirements/dev.txt pyproject.toml
 setup: $(STAMP) ## Virtual environment and Pulumi CLI
 	@$(BIN)/python -m rollout.ops.pulumi_cli
 
-demo: setup ## The whole life cycle on the sandbox, about 6 minutes; report in out/demo/
+demo: setup ## The whole life cycle on the sandbox, about 8 minutes; report in out/demo/
 	@$(BIN)/python -m demo
 
 sandbox: setup ## Start local Azure and say how to use it
