@@ -103,6 +103,8 @@ def _quieten(debug: bool) -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run one command line; the exit code comes back, errors are printed to stderr."""
+    # azure-ai-ml looks this name up while it is imported, and fails on one that it does not know; which cloud is meant says rollout.azure.cloud
+    os.environ.pop("AZUREML_CURRENT_CLOUD", None)
     try:
         _dispatch(sys.argv[1:] if arguments is None else arguments)
     except SystemExit as end:

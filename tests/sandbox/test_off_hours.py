@@ -137,6 +137,7 @@ def test_an_idle_endpoint_is_parked_in_the_evening_and_back_in_the_morning(shop:
     shop.engine.up("dev")
     until(lambda: shop.weights() or "failed" in traces(shop), 150)
     assert shop.weights() == {"first": 100}, traces(shop)
+    until(lambda: "Unparking" not in shop.rollout("status"), 30)
     assert deployments(shop) == before
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,3 +66,10 @@ def test_a_secret_is_never_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 def test_a_ca_bundle_that_is_not_there_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "gone.pem"))
     assert findings()["CA bundle"].state == "missing"
+
+
+def test_a_cloud_of_another_program_is_forgotten() -> None:
+    code = "from rollout.cli.app import run; run(['doctor', '--json']); import azure.ai.ml"
+    environment = {**os.environ, "AZUREML_CURRENT_CLOUD": "somebody-elses"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
