@@ -10,16 +10,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import requests
 import yaml
 from azure.core.credentials import AccessToken
 from azure.storage.blob import BlobServiceClient
 
 from components.identity.custom_roles import OPERATOR, PARKER
-from components.observability import queries
 from rollout.handlers.off_hours import ACTOR
 from tests.sandbox.engine import Engine
-from tests.sandbox.operator import OUTPUTS, PAYLOAD, Company, company
+from tests.sandbox.operator import OUTPUTS, Company, company
 from tools.functions_package import build
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.engine, pytest.mark.timed]
@@ -139,36 +137,6 @@ def test_an_idle_endpoint_is_parked_in_the_evening_and_back_in_the_morning(shop:
     assert shop.weights() == {"first": 100}, traces(shop)
     until(lambda: "Unparking" not in shop.rollout("status"), 30)
     assert deployments(shop) == before
-
-
-def split(made: Company) -> list[Any]:
-    """What the traffic-split alert's query gives; over more than its window, which lasts 15 s here."""
-    text = queries.query("traffic-split", endpoint=made.outputs.endpoints["churn"].name, minRequests=20)
-    session = made.sandbox.session("https://api.loganalytics.io")
-    url = f"{made.sandbox.settings.url('logs')}/v1/workspaces/{made.outputs.observability.log_analytics_customer_id}"
-    answer = session.post(f"{url}/query", json={"query": text, "timespan": "PT6H"}, timeout=20)
-    assert answer.ok, answer.text
-    return list(answer.json()["tables"][0]["rows"])
-
-
-def test_the_app_writes_the_weights_and_the_alert_sees_requests_that_go_elsewhere(shop: Company) -> None:
-    assert shop.start("second", "--allow-blind", "--steps", "50,100", "--bake-minutes", "300").code == 0
-    endpoint = shop.outputs.endpoints["churn"]
-    keys = shop.arm("POST", f"{endpoint.id}/listKeys", ML).json()
-    session = requests.Session()
-    session.trust_env, session.verify = False, shop.sandbox.env["SSL_CERT_FILE"]
-    session.headers.update({"Authorization": f"Bearer {keys['primaryKey']}", "Content-Type": "application/json"})
-
-    def ask(**headers: str) -> None:
-        for _ in range(40):
-            assert session.post(endpoint.scoring_uri, data=PAYLOAD, headers=headers, timeout=10).status_code == 200
-
-    ask()
-    until(lambda: split(shop) and split(shop)[0][0] <= 10, 60)
-    # pinned by their callers: the weights are what they were, the requests are not
-    ask(**{"azureml-model-deployment": "second"})
-    ask(**{"azureml-model-deployment": "second"})
-    until(lambda: split(shop) and split(shop)[0][0] > 10, 60)
 
 
 def test_it_does_so_with_a_role_that_makes_no_new_versions(shop: Company) -> None:
