@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
+
 import mlflow
+import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
 from contract.policy import Gates
 from tests.training.conftest import CASE, Workshop
+from training.steps.evaluate import evaluate
+from training.steps.features import TARGET, TRAIN_FILE
 from training.steps.register import Application, Facts, GatesMissed, RegisteredModelInfo, Sources, Verdict, register
+from training.steps.train import train
 from training.usecase import CardSettings, UseCase
 from training.versions import next_version
 
@@ -65,6 +72,67 @@ def test_a_refused_model_is_no_version_and_its_card_says_why(learned: Workshop, 
     assert "Refused:" in card
     assert "card.owner" in card
     assert "gate_shortfalls" in mlflow.get_run(run.info.run_id).data.tags
+
+
+#: Asks for nothing.
+OPEN = Gates(
+    accuracy=0, precision=0, recall=0, max_cv_std=None, max_latency_ms=None, max_memory_mb=None, max_size_mb=None
+)
+
+
+@pytest.mark.parametrize("gate", ["accuracy", "precision", "recall", "f1", "auc"])
+def test_the_trained_model_a_hair_under_one_floor_is_refused_for_it_alone(
+    learned: Workshop, facts: Facts, gate: str
+) -> None:
+    found = facts.measured(CASE).metrics[gate]
+    refused_for(learned, facts, CASE, OPEN.model_copy(update={gate: found}), None)
+    refused_for(learned, facts, CASE, OPEN.model_copy(update={gate: found + 1e-6}), gate)
+
+
+@pytest.mark.parametrize("gate", ["cv_std", "latency_ms", "memory_mb", "size_mb", "odds_gap"])
+def test_the_trained_model_a_hair_over_one_ceiling_is_refused_for_it_alone(
+    learned: Workshop, facts: Facts, gate: str
+) -> None:
+    found = getattr(facts.measured(CASE), gate)
+    refused_for(learned, facts, CASE, OPEN.model_copy(update={f"max_{gate}": found}), None)
+    refused_for(learned, facts, CASE, OPEN.model_copy(update={f"max_{gate}": found * 0.999}), gate)
+
+
+def test_the_trained_model_with_an_empty_card_is_refused_for_it_alone(learned: Workshop, facts: Facts) -> None:
+    asks = OPEN.model_copy(update={"complete_card": True})
+    refused_for(learned, facts, CASE, asks, None)
+    refused_for(learned, facts, CASE.model_copy(update={"card": CardSettings()}), asks, "card")
+
+
+def test_a_model_worse_than_what_serves_is_refused_for_it_alone(learned: Workshop, facts: Facts) -> None:
+    """Learned from rows of which a third have the wrong target."""
+    baseline = learned.folder / "serves"
+    shutil.copytree(learned.folder / "trained_model", baseline)
+    frame = pd.read_parquet(learned.engineered / TRAIN_FILE)
+    frame.loc[frame.index % 3 == 0, TARGET] = 1 - frame[TARGET]
+    frame.to_parquet(learned.engineered / TRAIN_FILE)
+    with mlflow.start_run():
+        train(learned.engineered, CASE, {}, learned.folder)
+        found = evaluate(
+            learned.folder / "trained_model", learned.engineered, CASE, learned.folder, ("churn:1", baseline)
+        )
+    worse = replace(facts, evaluation=found)
+    refused_for(learned, worse, CASE, OPEN, None)
+    refused_for(learned, worse, CASE, OPEN.model_copy(update={"not_worse_than_baseline": True}), "baseline")
+
+
+def refused_for(shop: Workshop, facts: Facts, case: UseCase, gates: Gates, gate: str | None) -> None:
+    """Registered when `gate` is None; else refused for that gate and no other, and not registered."""
+    name = f"judged-{gate or 'well'}"
+    before = versions(name)
+    with mlflow.start_run():
+        if gate is None:
+            apply(shop, name, case, gates, facts)
+            return
+        with pytest.raises(GatesMissed) as caught:
+            apply(shop, name, case, gates, facts)
+    assert [each.gate for each in caught.value.shortfalls] == [gate]
+    assert versions(name) == before == []
 
 
 def test_the_card_has_what_a_reviewer_signs(learned: Workshop, facts: Facts) -> None:
